@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import * as common from './common.ts';
+
+export const imageView = z.object({
+  uuid: z.string(),
+  tag: z.string().nullable(),
+  created_at: z.string(),
+  size: z.number().describe('Bytes this image adds to its parent'),
+  parent: z.string().nullable(),
+  operation_id: z.string().nullable(),
+  source: z.string().nullable().describe('Where a root image came from, as `host:`'),
+  runtime: common.runtimeName,
+  branches: z.array(z.string()).describe('Branches whose head it is'),
+  /** What made it, for labels in trees. */
+  title: z.string(),
+  drifted: z.boolean().describe('A `host:` image whose machine has changed since'),
+});
+export const imageConfig = z.object({
+  env: z.record(z.string(), z.string()),
+  cwd: z.string(),
+  user: z.string(),
+  entrypoint: z.array(z.string()),
+  cmd: z.array(z.string()),
+  labels: z.record(z.string(), z.string()),
+  architecture: z.string(),
+});
+export type ImageConfig = z.infer<typeof imageConfig>;
+export type ImageView = z.infer<typeof imageView>;
+
+export const listImagesInput = z.strictObject({
+  tag_prefix: z.string().optional().describe('Only images whose tag starts so'),
+  tagged: z.boolean().optional().describe('Only tagged, or only untagged images'),
+  runtime: common.runtimeName.optional(),
+  since: common.instant.optional(),
+  until: common.instant.optional(),
+  limit: common.limit,
+  offset: common.offset,
+});
+export const listImagesResult = z.object({ images: z.array(imageView), total: z.number() });
+
+export const getImageInput = z.strictObject({ image: common.imageReference });
+export const getImageResult = imageView.extend({
+  config: imageConfig,
+  digest: z.string().nullable(),
+  total_size: z.number().describe('Bytes of the image with its ancestors'),
+  depth: z.number(),
+});
+
+export const importImageInput = z.strictObject({
+  registry_url: z.string().min(1, 'must not be empty').describe('`host:`, `rootfs:/path/to.tar` or folder; registries: `docker://name:tag`'),
+  tag: common.tagName.optional(),
+  wait: z.boolean().default(true),
+  force: z.boolean().default(false).describe('Import again although it is here'),
+  platform: z.string().regex(/^[a-z0-9]+\/[a-z0-9]+(\/v\d+)?$/, 'is not a platform, as linux/amd64').optional(),
+  timeout: z.number().min(0).max(604_800).default(0),
+});
+export const importImageResult = z.object({
+  operation_id: z.string().nullable().describe('null when the image was already here'),
+  status: common.operationStatus,
+  image: z.string().nullable().describe('null while it is being imported'),
+  digest: z.string().nullable(),
+  already_present: z.boolean(),
+  checked: z.boolean().describe('false: the source could not be asked, this is the local one'),
+  tag: z.string().nullable(),
+  error: z.object({ code: z.string(), message: z.string(), fix: z.string().optional() }).nullable(),
+  hints: z.array(z.string()),
+});
+
+export const setTagInput = z.strictObject({ image: common.imageReference, tag: common.tagName.nullable().describe('null takes the tag away') });
+export const setTagResult = z.object({
+  image: z.string(),
+  tag: z.string().nullable(),
+  previous_tag: z.string().nullable().describe('The tag this image had'),
+  moved_from: z.string().nullable().describe('The image that had the tag until now'),
+  hints: z.array(z.string()),
+});
+
+export const removeImageInput = z.strictObject({ image: common.imageReference, force: z.boolean().default(false) });
+export const removal = z.object({ image: z.string(), tag: z.string().nullable(), size: z.number(), reason: z.string() });
+export const removeImageResult = z.object({ removed: z.array(removal), freed_bytes: z.number() });
+
+export const pruneInput = z.strictObject({
+  unused_for: z.number().min(0).default(14 * 86_400).describe('Seconds since an image was last used'),
+  keep_tagged: z.boolean().default(true),
+  dry_run: z.boolean().default(false),
+});
+export const pruneResult = z.object({ removed: z.array(removal), kept: z.number(), freed_bytes: z.number(), dry_run: z.boolean() });
+
+export const lineageInput = z.strictObject({ image: common.imageReference });
+const edge = z.object({ image: z.string(), tag: z.string().nullable(), command: z.string().nullable(), exit_code: z.number().nullable(), operation_id: z.string().nullable(), created_at: z.string() });
+export const lineageResult = z.object({
+  image: z.string(),
+  tag: z.string().nullable(),
+  parent: edge.nullable().describe('The parent image, and the command that led from it to this image'),
+  children: z.array(edge).describe('Images made from this one, each with the command that made it'),
+  ancestors: z.array(edge).describe('From the parent to the root, each with the command that led on from it'),
+  root: z.object({ image: z.string(), registry_url: z.string().nullable() }),
+  depth: z.number().describe('Edges between the root and this image'),
+  is_known: z.boolean().describe('false: the chain breaks off at an image that is no longer here'),
+});
+export type LineageEdge = z.infer<typeof edge>;
+export type Lineage = z.infer<typeof lineageResult>;
+export type Removal = z.infer<typeof removal>;

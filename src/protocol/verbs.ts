@@ -1,0 +1,56 @@
+import type { z } from 'zod';
+import * as branches from './schemas/branches.ts';
+import * as files from './schemas/files.ts';
+import * as images from './schemas/images.ts';
+import * as operations from './schemas/operations.ts';
+import * as sandboxes from './schemas/sandboxes.ts';
+
+/** Every verb's input and result. The engine validates with these; `src/verbs` describes them for people and agents. */
+export const verbSchemas = {
+  run: { input: operations.runInput, result: operations.runResult },
+  list_operations: { input: operations.listOperationsInput, result: operations.listOperationsResult },
+  get_operation: { input: operations.getOperationInput, result: operations.operationResult },
+  read_output: { input: operations.readOutputInput, result: operations.readOutputResult },
+  wait_operations: { input: operations.waitOperationsInput, result: operations.waitOperationsResult },
+  cancel_operation: { input: operations.cancelOperationInput, result: operations.cancelOperationResult },
+
+  import_image: { input: images.importImageInput, result: images.importImageResult },
+  list_images: { input: images.listImagesInput, result: images.listImagesResult },
+  get_image: { input: images.getImageInput, result: images.getImageResult },
+  set_tag: { input: images.setTagInput, result: images.setTagResult },
+  remove_image: { input: images.removeImageInput, result: images.removeImageResult },
+  prune: { input: images.pruneInput, result: images.pruneResult },
+  lineage: { input: images.lineageInput, result: images.lineageResult },
+
+  upload: { input: files.uploadInput, result: files.uploadResult },
+  list_files: { input: files.listFilesInput, result: files.listFilesResult },
+  read_file: { input: files.readFileInput, result: files.readFileResult },
+  grep: { input: files.grepInput, result: files.grepResult },
+  download: { input: files.downloadInput, result: files.downloadResult },
+  diff: { input: files.diffInput, result: files.diffResult },
+
+  branch: { input: branches.branchInput, result: branches.branchResult },
+  checkout: { input: branches.checkoutInput, result: branches.checkoutResult },
+  rollback: { input: branches.rollbackInput, result: branches.rollbackResult },
+  branches: { input: branches.branchesInput, result: branches.branchesResult },
+
+  create_sandbox: { input: sandboxes.createSandboxInput, result: sandboxes.sandboxView },
+  list_sandboxes: { input: sandboxes.listSandboxesInput, result: sandboxes.listSandboxesResult },
+  get_sandbox: { input: sandboxes.sandboxInput, result: sandboxes.sandboxView },
+  stop_sandbox: { input: sandboxes.sandboxInput, result: sandboxes.sandboxView },
+  exec: { input: sandboxes.execInput, result: sandboxes.processView },
+  wait_process: { input: sandboxes.waitProcessInput, result: sandboxes.processView },
+  write_stdin: { input: sandboxes.writeStdinInput, result: sandboxes.done },
+  resize: { input: sandboxes.resizeInput, result: sandboxes.done },
+  kill_process: { input: sandboxes.killProcessInput, result: sandboxes.done },
+  read_sandbox_file: { input: sandboxes.readSandboxFileInput, result: sandboxes.readSandboxFileResult },
+  write_sandbox_file: { input: sandboxes.writeSandboxFileInput, result: sandboxes.done },
+  snapshot: { input: sandboxes.snapshotInput, result: sandboxes.snapshotResult },
+} as const;
+
+export type VerbName = keyof typeof verbSchemas;
+/** What a caller writes: defaults may be left out. */
+export type VerbInput<V extends VerbName> = z.input<(typeof verbSchemas)[V]['input']>;
+/** What the engine works with: validated, defaults filled in. */
+export type VerbRequest<V extends VerbName> = z.output<(typeof verbSchemas)[V]['input']>;
+export type VerbResult<V extends VerbName> = z.output<(typeof verbSchemas)[V]['result']>;

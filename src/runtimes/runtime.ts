@@ -1,0 +1,180 @@
+import type { StreamName } from '../protocol/events.ts';
+import type { DiffEntry, FileEntry } from '../protocol/schemas/files.ts';
+import type { ImageConfig } from '../protocol/schemas/images.ts';
+
+/**
+ * The port between the engine and what really runs containers. A runtime keeps no records of its own beyond what it
+ * needs to find its things again: the engine's store says which images exist, the runtime says what is in them.
+ */
+export interface Runtime {
+  readonly name: 'native' | 'docker';
+  probe(): Promise<Probe>;
+  /** Makes an image out of a source. Nothing half-made stays when it fails or is aborted. */
+  importImage(source: ImageSource, options: ImportOptions): Promise<ImportedImage>;
+  /** Cheap identity of a source as it is now, to tell `already here` and `drifted`; undefined when it cannot be told cheaply. */
+  identify(source: ImageSource): Promise<string | undefined>;
+  /** Removes what only this image held. `others` are all images that stay; answers the bytes freed. */
+  removeImage(image: RuntimeImage, others: readonly RuntimeImage[]): Promise<number>;
+  /** A read-only view of an image. No container is started. */
+  files(image: RuntimeImage): ImageFiles;
+  diff(parent: RuntimeImage, child: RuntimeImage, options: { readonly path: string; readonly signal?: AbortSignal }): Promise<readonly DiffEntry[]>;
+  create(spec: SandboxSpec): Promise<RuntimeSandbox>;
+  /** Finds a sandbox again after an engine restart. */
+  adopt(id: string): Promise<RuntimeSandbox | 'gone'>;
+  /** Drops everything that belongs to none of these: half-made layers, dead sandboxes. Called once at engine start. */
+  reap(known: { readonly images: readonly RuntimeImage[]; readonly sandboxes: readonly string[] }): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Probe {
+  readonly available: boolean;
+  /** Why not, naming the step that failed. */
+  readonly reason?: string;
+  /** The cure, an imperative sentence. */
+  readonly fix?: string;
+  readonly capabilities: Capabilities;
+}
+
+export interface Capabilities {
+  readonly limits: { readonly memory: boolean; readonly cpus: boolean; readonly pids: boolean };
+  readonly network: { readonly nat: boolean; readonly none: boolean; readonly host: boolean };
+  readonly resources: { readonly cpu: boolean; readonly memory: boolean };
+  readonly seccomp: boolean;
+  readonly build: boolean;
+  /** One line per capability that is missing: what and why. */
+  readonly notes: readonly string[];
+}
+
+/** What a runtime needs to find an image again: opaque to the engine, JSON in its store. */
+export interface RuntimeImage {
+  readonly uuid: string;
+  readonly data: unknown;
+}
+
+export type ImageSource =
+  | { readonly kind: 'host' }
+  /** A tar (plain, gzip or zstd) or a folder of this machine. */
+  | { readonly kind: 'rootfs'; readonly path: string };
+
+export interface ImportOptions {
+  readonly uuid: string;
+  readonly signal: AbortSignal;
+  readonly progress: (message: string, done?: number, total?: number) => void;
+}
+
+export interface ImportedImage {
+  readonly data: unknown;
+  readonly config: ImageConfig;
+  readonly size: number;
+  /** Identity of what was imported: a content digest, or for `host:` the machine's fingerprint. */
+  readonly digest: string;
+}
+
+export interface ImageFiles {
+  stat(path: string): Promise<FileEntry>;
+  list(path: string): Promise<readonly FileEntry[]>;
+  read(path: string, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly size: number }>;
+  /** Every path below that matches the glob, depth first; links are never followed. */
+  glob(pattern: string, signal?: AbortSignal): Promise<readonly FileEntry[]>;
+  grep(options: GrepOptions): Promise<GrepResult>;
+  /** A tar stream of a file or a folder, names relative to the parent of `path`. Devices and sockets are left out. */
+  archive(path: string, signal?: AbortSignal): Promise<NodeJS.ReadableStream>;
+}
+
+export interface GrepOptions {
+  readonly path: string;
+  readonly pattern: string;
+  readonly ignoreCase: boolean;
+  readonly glob: string | undefined;
+  readonly maxTotal: number;
+  readonly signal?: AbortSignal;
+}
+export interface GrepResult {
+  readonly matches: readonly { readonly path: string; readonly line: number; readonly text: string }[];
+  readonly truncated: boolean;
+  readonly filesSearched: number;
+}
+
+/** How a process is started, in a new sandbox or a living one. */
+export interface ProcessSpec {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly user: string | undefined;
+  readonly stdin: { readonly kind: 'none' } | { readonly kind: 'bytes'; readonly bytes: Buffer } | { readonly kind: 'open' };
+  readonly tty: { readonly cols: number; readonly rows: number } | undefined;
+  /** Files the runtime appends raw output to (made by the engine's spools), and the cap of each in bytes. */
+  readonly spool: { readonly stdout: string; readonly stderr: string; readonly cap: number };
+}
+
+export interface SandboxSpec {
+  /** `sb-…` or `op-…`: what everything it leaves anywhere is labelled with. */
+  readonly id: string;
+  readonly image: RuntimeImage;
+  /** undefined: idle until stopped. */
+  readonly main: ProcessSpec | undefined;
+  /** Where processes without a working directory or user of their own start, from the image's config. */
+  readonly hostname: string;
+  readonly limits: { readonly cpus: number | undefined; readonly memory: number | undefined; readonly pids: number | undefined };
+  readonly network: 'nat' | 'none' | 'host';
+  /** Laid over the image: path inside → file on this machine that the runtime copies (never links). */
+  readonly files: readonly { readonly path: string; readonly blob: string }[];
+  /** A directory state under the run's own changes; undefined until a workspace was synced. */
+  readonly state: DirectoryStateLayer | undefined;
+}
+
+/** A directory state as the engine's sync lays it out for runtimes. */
+export interface DirectoryStateLayer {
+  readonly id: string;
+  readonly destination: string;
+  /** Folder on this machine that holds the state's tree, read only. */
+  readonly tree: string;
+}
+
+export interface RuntimeSandbox {
+  readonly id: string;
+  /** The main process; for an idle sandbox, the pause process that ends when it is stopped. */
+  readonly main: RuntimeProcess;
+  exec(id: string, spec: ProcessSpec): Promise<RuntimeProcess>;
+  readFile(path: string, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly size: number }>;
+  writeFile(path: string, bytes: Buffer, options: { readonly mode: number | undefined; readonly append: boolean }): Promise<void>;
+  /** Did the run itself write? Cheap: looks at what it wrote, never at the base. */
+  changed(): Promise<boolean>;
+  /**
+   * What it wrote becomes an image. A dead sandbox gives its files away (no copying), a living one a copy.
+   * `changed: false`: nothing was written, no image was made.
+   */
+  commit(uuid: string): Promise<{ readonly changed: false } | { readonly changed: true; readonly data: unknown; readonly size: number }>;
+  /** Kills the whole process tree. Resolves when nothing runs any more. */
+  stop(): Promise<void>;
+  /** Forgets it: folders, mounts, network. Resolves at once where the rest can happen behind. */
+  remove(): Promise<void>;
+}
+
+export interface ProcessExit {
+  readonly exitCode: number;
+  /** Named when the process ended by a signal, as far as the runtime can tell (128 + n). */
+  readonly signal: string | undefined;
+  /** Killed by the kernel for want of memory. */
+  readonly oom: boolean;
+  readonly resources: { readonly cpuMs: number | null; readonly maxRss: number | null };
+  /** Bytes written by the process, also beyond the cap. */
+  readonly output: { readonly stdout: StreamEnd; readonly stderr: StreamEnd };
+}
+export interface StreamEnd {
+  /** Bytes in the spool. */
+  readonly bytes: number;
+  readonly capped: boolean;
+}
+
+export interface RuntimeProcess {
+  readonly id: string;
+  /** Resolves when the process is gone and its output is whole in the spool. Rejects when it could not be started. */
+  readonly exited: Promise<ProcessExit>;
+  /** Called with the spool's new length when output arrived; coalesced, never more often than the reader can follow. */
+  onOutput(listener: (stream: StreamName, length: number) => void): void;
+  writeStdin(bytes: Buffer): Promise<void>;
+  closeStdin(): Promise<void>;
+  kill(signal: string): Promise<void>;
+  resize(cols: number, rows: number): Promise<void>;
+}
