@@ -91,7 +91,11 @@ export function toWireError(error: unknown): WireError {
   }
   const message = error instanceof Error ? error.message : String(error);
   if (isDiskFull(error)) {
-    return { code: 'disk_full', message: `the disk is full: ${message}`, fix: 'Free space (`coppice prune` removes unused images), then try again.' };
+    return {
+      code: 'disk_full',
+      message: `the disk is full: ${message}`,
+      fix: 'Free space (`coppice prune` removes unused images), then try again.',
+    };
   }
   if (error instanceof Error && error.name === 'AbortError') return { code: 'cancelled', message: 'cancelled' };
   return { code: 'internal', message };
@@ -100,7 +104,9 @@ export function toWireError(error: unknown): WireError {
 function isDiskFull(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = (error as NodeJS.ErrnoException).code;
-  return code === 'ENOSPC' || code === 'EDQUOT' || /database or disk is full|No space left on device/.test(error.message);
+  return (
+    code === 'ENOSPC' || code === 'EDQUOT' || /database or disk is full|No space left on device/.test(error.message)
+  );
 }
 
 export function invalidInput(field: string, message: string, fix?: string): CoppiceError {

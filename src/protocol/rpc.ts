@@ -54,9 +54,15 @@ export const callRequest = new RequestType<CallParams, unknown, unknown>('call')
 export const subscribeRequest = new RequestType<SubscribeParams, null, never>('subscribe');
 export const unsubscribeRequest = new RequestType<{ readonly subscription: number }, null, never>('unsubscribe');
 export const statusRequest = new RequestType<null, EngineInfo, never>('engine/status');
-export const stopRequest = new RequestType<{ readonly force: boolean }, { readonly stopping: boolean; readonly busy: number }, never>('engine/stop');
+export const stopRequest = new RequestType<
+  { readonly force: boolean },
+  { readonly stopping: boolean; readonly busy: number },
+  never
+>('engine/stop');
 export const progressNotification = new NotificationType<Progress>('progress');
-export const eventNotification = new NotificationType<{ readonly subscription: number; readonly event: EngineEvent }>('event');
+export const eventNotification = new NotificationType<{ readonly subscription: number; readonly event: EngineEvent }>(
+  'event',
+);
 
 /** JSON-RPC error code under which a `WireError` travels in `data`. */
 export const COPPICE_ERROR = -32050;

@@ -17,7 +17,11 @@ export interface Runtime {
   removeImage(image: RuntimeImage, others: readonly RuntimeImage[]): Promise<number>;
   /** A read-only view of an image. No container is started. */
   files(image: RuntimeImage): ImageFiles;
-  diff(parent: RuntimeImage, child: RuntimeImage, options: { readonly path: string; readonly signal?: AbortSignal }): Promise<readonly DiffEntry[]>;
+  diff(
+    parent: RuntimeImage,
+    child: RuntimeImage,
+    options: { readonly path: string; readonly signal?: AbortSignal },
+  ): Promise<readonly DiffEntry[]>;
   create(spec: SandboxSpec): Promise<RuntimeSandbox>;
   /** Finds a sandbox again after an engine restart. */
   adopt(id: string): Promise<RuntimeSandbox | 'gone'>;
@@ -101,7 +105,10 @@ export interface ProcessSpec {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly user: string | undefined;
-  readonly stdin: { readonly kind: 'none' } | { readonly kind: 'bytes'; readonly bytes: Buffer } | { readonly kind: 'open' };
+  readonly stdin:
+    | { readonly kind: 'none' }
+    | { readonly kind: 'bytes'; readonly bytes: Buffer }
+    | { readonly kind: 'open' };
   readonly tty: { readonly cols: number; readonly rows: number } | undefined;
   /** Files the runtime appends raw output to (made by the engine's spools), and the cap of each in bytes. */
   readonly spool: { readonly stdout: string; readonly stderr: string; readonly cap: number };
@@ -115,7 +122,11 @@ export interface SandboxSpec {
   readonly main: ProcessSpec | undefined;
   /** Where processes without a working directory or user of their own start, from the image's config. */
   readonly hostname: string;
-  readonly limits: { readonly cpus: number | undefined; readonly memory: number | undefined; readonly pids: number | undefined };
+  readonly limits: {
+    readonly cpus: number | undefined;
+    readonly memory: number | undefined;
+    readonly pids: number | undefined;
+  };
   readonly network: 'nat' | 'none' | 'host';
   /** Laid over the image: path inside → file on this machine that the runtime copies (never links). */
   readonly files: readonly { readonly path: string; readonly blob: string }[];
@@ -137,14 +148,20 @@ export interface RuntimeSandbox {
   readonly main: RuntimeProcess;
   exec(id: string, spec: ProcessSpec): Promise<RuntimeProcess>;
   readFile(path: string, offset: number, length: number): Promise<{ readonly bytes: Buffer; readonly size: number }>;
-  writeFile(path: string, bytes: Buffer, options: { readonly mode: number | undefined; readonly append: boolean }): Promise<void>;
+  writeFile(
+    path: string,
+    bytes: Buffer,
+    options: { readonly mode: number | undefined; readonly append: boolean },
+  ): Promise<void>;
   /** Did the run itself write? Cheap: looks at what it wrote, never at the base. */
   changed(): Promise<boolean>;
   /**
    * What it wrote becomes an image. A dead sandbox gives its files away (no copying), a living one a copy.
    * `changed: false`: nothing was written, no image was made.
    */
-  commit(uuid: string): Promise<{ readonly changed: false } | { readonly changed: true; readonly data: unknown; readonly size: number }>;
+  commit(
+    uuid: string,
+  ): Promise<{ readonly changed: false } | { readonly changed: true; readonly data: unknown; readonly size: number }>;
   /** Kills the whole process tree. Resolves when nothing runs any more. */
   stop(): Promise<void>;
   /** Forgets it: folders, mounts, network. Resolves at once where the rest can happen behind. */

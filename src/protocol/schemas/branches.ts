@@ -14,7 +14,9 @@ export const branchResult = branchView.extend({ history: z.array(step) });
 
 export const branchInput = z.strictObject({
   name: common.branchName,
-  image: common.imageReference.optional().describe('Where it shall point; a new branch starts at the head or the default image'),
+  image: common.imageReference
+    .optional()
+    .describe('Where it shall point; a new branch starts at the head or the default image'),
   remove: z.boolean().default(false),
   workspace: common.hostPath.optional(),
 });
@@ -28,10 +30,20 @@ export const rollbackInput = z
   .strictObject({
     name: common.branchName.optional().describe('Default: the branch checked out in the workspace'),
     workspace: common.hostPath.optional(),
-    steps: z.number().int().min(-1000).max(1000).refine(n => n !== 0, 'must not be 0').optional().describe('Back by so many; negative goes forward again. Default 1'),
+    steps: z
+      .number()
+      .int()
+      .min(-1000)
+      .max(1000)
+      .refine(n => n !== 0, 'must not be 0')
+      .optional()
+      .describe('Back by so many; negative goes forward again. Default 1'),
     image: common.imageReference.optional().describe('Back to this image of its history'),
   })
-  .refine(input => input.steps === undefined || input.image === undefined, { path: ['image'], message: 'cannot be given together with steps' });
+  .refine(input => input.steps === undefined || input.image === undefined, {
+    path: ['image'],
+    message: 'cannot be given together with steps',
+  });
 export const rollbackResult = branchResult.extend({ previous_head: z.string() });
 export const branchesInput = z.strictObject({ workspace: common.hostPath.optional() });
 export const branchesResult = z.object({ branches: z.array(branchView), checked_out: z.string().nullable() });

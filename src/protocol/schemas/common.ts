@@ -13,8 +13,12 @@ export const operationId = z
   .describe('Id of an operation: op-…');
 export const sandboxId = z.string().regex(/^sb-[0-9a-f]{6,}$/, 'is not a sandbox id (sb-…)');
 export const directoryStateId = z.string().regex(/^ds-[0-9a-f]{8,64}$/, 'is not a directory state id (ds-…)');
-export const tagName = z.string().refine(isTagName, 'is not a tag name: letters, digits and . _ / : @ + -, at most 200');
-export const branchName = z.string().refine(isBranchName, 'is not a branch name: letters, digits and . _ / -, at most 100');
+export const tagName = z
+  .string()
+  .refine(isTagName, 'is not a tag name: letters, digits and . _ / : @ + -, at most 200');
+export const branchName = z
+  .string()
+  .refine(isBranchName, 'is not a branch name: letters, digits and . _ / -, at most 100');
 /** An absolute path inside an image. */
 export const imagePath = z
   .string()
@@ -23,7 +27,10 @@ export const imagePath = z
 /** An absolute path on this machine; surfaces resolve relative ones before they call. */
 export const hostPath = z
   .string()
-  .refine(path => path.startsWith('/') || /^[A-Za-z]:[\\/]/.test(path) || path.startsWith('\\\\'), 'must be an absolute path on this machine')
+  .refine(
+    path => path.startsWith('/') || /^[A-Za-z]:[\\/]/.test(path) || path.startsWith('\\\\'),
+    'must be an absolute path on this machine',
+  )
   .refine(path => !path.includes('\0'), 'must not contain NUL');
 export const instant = z
   .string()

@@ -9,7 +9,12 @@ export const uploadInput = z
   })
   .superRefine((input, context) => {
     const given = [input.content, input.content_base64, input.path].filter(value => value !== undefined).length;
-    if (given !== 1) context.addIssue({ code: 'custom', path: ['content'], message: 'give exactly one of content, content_base64, path' });
+    if (given !== 1)
+      context.addIssue({
+        code: 'custom',
+        path: ['content'],
+        message: 'give exactly one of content, content_base64, path',
+      });
   });
 export const uploadResult = z.object({ uuid: z.string(), sha256: z.string(), size: z.number() });
 
@@ -32,7 +37,12 @@ export const listFilesInput = z.strictObject({
   limit: z.number().int().min(1).max(100_000).default(1000),
   offset: common.offset,
 });
-export const listFilesResult = z.object({ image: z.string(), path: z.string(), entries: z.array(fileEntry), total: z.number() });
+export const listFilesResult = z.object({
+  image: z.string(),
+  path: z.string(),
+  entries: z.array(fileEntry),
+  total: z.number(),
+});
 
 export const readFileInput = z.strictObject({
   image: common.imageReference,
@@ -69,7 +79,11 @@ export const grepResult = z.object({
 
 export const downloadInput = z.strictObject({
   image: common.imageReference,
-  path: z.string().min(1, 'must not be empty').refine(path => path.startsWith('/'), 'must be absolute, it names a place inside the image').describe('A file, a folder, or a glob'),
+  path: z
+    .string()
+    .min(1, 'must not be empty')
+    .refine(path => path.startsWith('/'), 'must be absolute, it names a place inside the image')
+    .describe('A file, a folder, or a glob'),
   destination: common.hostPath,
   executable: z.boolean().default(false),
   overwrite: z.boolean().default(true),

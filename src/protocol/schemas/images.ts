@@ -47,11 +47,17 @@ export const getImageResult = imageView.extend({
 });
 
 export const importImageInput = z.strictObject({
-  registry_url: z.string().min(1, 'must not be empty').describe('`host:`, `rootfs:/path/to.tar` or folder; registries: `docker://name:tag`'),
+  registry_url: z
+    .string()
+    .min(1, 'must not be empty')
+    .describe('`host:`, `rootfs:/path/to.tar` or folder; registries: `docker://name:tag`'),
   tag: common.tagName.optional(),
   wait: z.boolean().default(true),
   force: z.boolean().default(false).describe('Import again although it is here'),
-  platform: z.string().regex(/^[a-z0-9]+\/[a-z0-9]+(\/v\d+)?$/, 'is not a platform, as linux/amd64').optional(),
+  platform: z
+    .string()
+    .regex(/^[a-z0-9]+\/[a-z0-9]+(\/v\d+)?$/, 'is not a platform, as linux/amd64')
+    .optional(),
   timeout: z.number().min(0).max(604_800).default(0),
 });
 export const importImageResult = z.object({
@@ -66,7 +72,10 @@ export const importImageResult = z.object({
   hints: z.array(z.string()),
 });
 
-export const setTagInput = z.strictObject({ image: common.imageReference, tag: common.tagName.nullable().describe('null takes the tag away') });
+export const setTagInput = z.strictObject({
+  image: common.imageReference,
+  tag: common.tagName.nullable().describe('null takes the tag away'),
+});
 export const setTagResult = z.object({
   image: z.string(),
   tag: z.string().nullable(),
@@ -76,18 +85,39 @@ export const setTagResult = z.object({
 });
 
 export const removeImageInput = z.strictObject({ image: common.imageReference, force: z.boolean().default(false) });
-export const removal = z.object({ image: z.string(), tag: z.string().nullable(), size: z.number(), reason: z.string() });
+export const removal = z.object({
+  image: z.string(),
+  tag: z.string().nullable(),
+  size: z.number(),
+  reason: z.string(),
+});
 export const removeImageResult = z.object({ removed: z.array(removal), freed_bytes: z.number() });
 
 export const pruneInput = z.strictObject({
-  unused_for: z.number().min(0).default(14 * 86_400).describe('Seconds since an image was last used'),
+  unused_for: z
+    .number()
+    .min(0)
+    .default(14 * 86_400)
+    .describe('Seconds since an image was last used'),
   keep_tagged: z.boolean().default(true),
   dry_run: z.boolean().default(false),
 });
-export const pruneResult = z.object({ removed: z.array(removal), kept: z.number(), freed_bytes: z.number(), dry_run: z.boolean() });
+export const pruneResult = z.object({
+  removed: z.array(removal),
+  kept: z.number(),
+  freed_bytes: z.number(),
+  dry_run: z.boolean(),
+});
 
 export const lineageInput = z.strictObject({ image: common.imageReference });
-const edge = z.object({ image: z.string(), tag: z.string().nullable(), command: z.string().nullable(), exit_code: z.number().nullable(), operation_id: z.string().nullable(), created_at: z.string() });
+const edge = z.object({
+  image: z.string(),
+  tag: z.string().nullable(),
+  command: z.string().nullable(),
+  exit_code: z.number().nullable(),
+  operation_id: z.string().nullable(),
+  created_at: z.string(),
+});
 export const lineageResult = z.object({
   image: z.string(),
   tag: z.string().nullable(),

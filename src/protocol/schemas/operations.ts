@@ -5,7 +5,10 @@ const limits = z
   .strictObject({
     cpus: z.number().positive().max(1024).optional().describe('CPU cores, fractions allowed'),
     memory: z
-      .union([z.number().int().min(1_048_576), z.string().regex(/^\d+(\.\d+)?\s*[kKmMgGtT]?i?[bB]?$/, 'is not a size, as 512m or 2g')])
+      .union([
+        z.number().int().min(1_048_576),
+        z.string().regex(/^\d+(\.\d+)?\s*[kKmMgGtT]?i?[bB]?$/, 'is not a size, as 512m or 2g'),
+      ])
       .optional()
       .describe('Memory: bytes, or a size such as `512m`'),
     pids: z.number().int().min(1).max(4_194_304).optional().describe('Processes and threads at once'),
@@ -18,38 +21,71 @@ export const execution = {
   cwd: common.imagePath.optional().describe("Working directory inside; the image's, else /"),
   user: z.string().min(1).max(100).optional().describe('User inside: name, uid, or uid:gid'),
   limits: limits.optional(),
-  network: z.enum(['nat', 'none', 'host']).default('nat').describe('`nat` reaches out, `none` reaches nothing, `host` shares the machine’s network'),
+  network: z
+    .enum(['nat', 'none', 'host'])
+    .default('nat')
+    .describe('`nat` reaches out, `none` reaches nothing, `host` shares the machine’s network'),
   secrets: common.environment.default({}).describe('Environment variables that are never written to a record'),
   directory_state_id: common.directoryStateId.optional().describe('Files of a synced folder, from `rsync`'),
-  files: z.record(common.imagePath, z.uuid()).default({}).describe('Uploaded files laid over everything: path inside → file UUID'),
+  files: z
+    .record(common.imagePath, z.uuid())
+    .default({})
+    .describe('Uploaded files laid over everything: path inside → file UUID'),
 };
 
 export const runInput = z
   .strictObject({
-    command: z.string().min(1, 'must not be empty').optional().describe('The command line (or, with shell:false, the program)'),
-    image: common.imageReference.optional().describe('Image to start from; the checked-out branch’s head, else the default'),
+    command: z
+      .string()
+      .min(1, 'must not be empty')
+      .optional()
+      .describe('The command line (or, with shell:false, the program)'),
+    image: common.imageReference
+      .optional()
+      .describe('Image to start from; the checked-out branch’s head, else the default'),
     args: z.array(z.string()).default([]).describe('Arguments appended to the command, never re-parsed by a shell'),
     shell: z.boolean().default(true).describe('Run the command by /bin/sh -c'),
     ...execution,
-    timeout: z.number().min(0).max(604_800).default(30).describe('Seconds until the whole process tree is killed; 0 = none'),
+    timeout: z
+      .number()
+      .min(0)
+      .max(604_800)
+      .default(30)
+      .describe('Seconds until the whole process tree is killed; 0 = none'),
     disposable: z.boolean().default(true).describe('false keeps what the run changed as a new image'),
     stdin: z.string().optional().describe('Text given on standard input'),
     wait: z.boolean().default(true).describe('false answers at once with the operation id'),
-    truncate_output_at: z.number().int().min(0).max(10_000_000).default(8000).describe('Bytes per stream in the answer; the whole output stays readable by read_output'),
-    steps: z.array(z.string().min(1, 'must not be empty')).min(1).max(100).optional().describe('Commands run one after the other, each kept as an image of its own; instead of `command`'),
+    truncate_output_at: z
+      .number()
+      .int()
+      .min(0)
+      .max(10_000_000)
+      .default(8000)
+      .describe('Bytes per stream in the answer; the whole output stays readable by read_output'),
+    steps: z
+      .array(z.string().min(1, 'must not be empty'))
+      .min(1)
+      .max(100)
+      .optional()
+      .describe('Commands run one after the other, each kept as an image of its own; instead of `command`'),
     tag: common.tagName.optional().describe('Tag for the resulting image (kept runs)'),
-    workspace: common.hostPath.optional().describe('Folder whose checked-out branch is the default image and moves on a kept run'),
+    workspace: common.hostPath
+      .optional()
+      .describe('Folder whose checked-out branch is the default image and moves on a kept run'),
   })
   .superRefine((input, context) => {
     const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-    if (input.command === undefined && input.steps === undefined) issue('command', 'is missing: give a command, or steps');
-    if (input.command !== undefined && input.steps !== undefined) issue('steps', 'cannot be given together with command');
+    if (input.command === undefined && input.steps === undefined)
+      issue('command', 'is missing: give a command, or steps');
+    if (input.command !== undefined && input.steps !== undefined)
+      issue('steps', 'cannot be given together with command');
     if (input.command !== undefined && input.command.trim() === '') issue('command', 'must not be blank');
     if (input.command?.includes('\0')) issue('command', 'must not contain NUL');
     if (input.steps !== undefined && input.args.length > 0) issue('args', 'belong to a command, not to steps');
     if (input.steps !== undefined && !input.shell) issue('shell', 'must be true with steps');
     if (input.steps !== undefined && input.stdin !== undefined) issue('stdin', 'belongs to a command, not to steps');
-    if (input.tag !== undefined && input.disposable && input.steps === undefined) issue('tag', 'needs disposable:false, a thrown-away run leaves no image');
+    if (input.tag !== undefined && input.disposable && input.steps === undefined)
+      issue('tag', 'needs disposable:false, a thrown-away run leaves no image');
   });
 
 const resources = z.object({
@@ -101,7 +137,11 @@ export const operationResult = operationView.extend({
   steps: z.array(stepResult).optional(),
   hints: z.array(z.string()).describe('What would have served better'),
 });
-export const started = z.object({ operation_id: z.string(), status: common.operationStatus, hints: z.array(z.string()) });
+export const started = z.object({
+  operation_id: z.string(),
+  status: common.operationStatus,
+  hints: z.array(z.string()),
+});
 export const runResult = z.union([operationResult, started]);
 
 export const listOperationsInput = z.strictObject({
@@ -129,7 +169,10 @@ export const readOutputInput = z
     tail: z.number().int().min(1).max(16_777_216).optional().describe('The last N bytes, instead of offset'),
     encoding: z.enum(['text', 'base64']).default('text'),
   })
-  .refine(input => input.tail === undefined || input.offset === 0, { path: ['tail'], message: 'cannot be given together with offset' });
+  .refine(input => input.tail === undefined || input.offset === 0, {
+    path: ['tail'],
+    message: 'cannot be given together with offset',
+  });
 export const readOutputResult = z.object({
   text: z.string().describe('Whole characters only; base64 when so asked'),
   offset: z.number(),
@@ -156,7 +199,11 @@ export const waitOperationsResult = z.object({
 });
 
 export const cancelOperationInput = z.strictObject({ operation_id: common.operationId });
-export const cancelOperationResult = z.object({ operation_id: z.string(), cancelled: z.boolean(), status: common.operationStatus });
+export const cancelOperationResult = z.object({
+  operation_id: z.string(),
+  cancelled: z.boolean(),
+  status: common.operationStatus,
+});
 
 export type RunInput = z.infer<typeof runInput>;
 export type OperationView = z.infer<typeof operationView>;

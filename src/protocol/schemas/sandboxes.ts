@@ -2,7 +2,15 @@ import { z } from 'zod';
 import * as common from './common.ts';
 import { execution } from './operations.ts';
 
-export const sandboxStatus = z.enum(['pending', 'creating', 'running', 'terminating', 'completed', 'failed', 'terminated']);
+export const sandboxStatus = z.enum([
+  'pending',
+  'creating',
+  'running',
+  'terminating',
+  'completed',
+  'failed',
+  'terminated',
+]);
 export type SandboxStatus = z.infer<typeof sandboxStatus>;
 
 export const sandboxView = z.object({
@@ -43,7 +51,10 @@ export const sandboxInput = z.strictObject({ sandbox_id: common.sandboxId });
 
 export const execInput = z.strictObject({
   sandbox_id: common.sandboxId,
-  process_id: z.string().regex(/^pr-[0-9a-f]{6,}$/, 'is not a process id (pr-…)').optional(),
+  process_id: z
+    .string()
+    .regex(/^pr-[0-9a-f]{6,}$/, 'is not a process id (pr-…)')
+    .optional(),
   command: argv,
   env: common.environment.default({}),
   cwd: common.imagePath.optional(),
@@ -68,9 +79,23 @@ export type ProcessView = z.infer<typeof processView>;
 
 const process = { process_id: z.string().min(1) };
 export const waitProcessInput = z.strictObject(process);
-export const writeStdinInput = z.strictObject({ ...process, data: z.base64().default(''), close: z.boolean().default(false) });
-export const resizeInput = z.strictObject({ ...process, cols: z.number().int().min(1).max(1000), rows: z.number().int().min(1).max(1000) });
-export const killProcessInput = z.strictObject({ ...process, signal: z.string().regex(/^SIG[A-Z0-9]+$/, 'is not a signal, as SIGTERM').default('SIGTERM') });
+export const writeStdinInput = z.strictObject({
+  ...process,
+  data: z.base64().default(''),
+  close: z.boolean().default(false),
+});
+export const resizeInput = z.strictObject({
+  ...process,
+  cols: z.number().int().min(1).max(1000),
+  rows: z.number().int().min(1).max(1000),
+});
+export const killProcessInput = z.strictObject({
+  ...process,
+  signal: z
+    .string()
+    .regex(/^SIG[A-Z0-9]+$/, 'is not a signal, as SIGTERM')
+    .default('SIGTERM'),
+});
 export const done = z.object({ ok: z.literal(true) });
 
 export const readSandboxFileInput = z.strictObject({
@@ -79,7 +104,12 @@ export const readSandboxFileInput = z.strictObject({
   offset: common.offset,
   length: z.number().int().min(1).max(16_777_216).default(16_777_216),
 });
-export const readSandboxFileResult = z.object({ content_base64: z.string(), size: z.number(), next_offset: z.number(), eof: z.boolean() });
+export const readSandboxFileResult = z.object({
+  content_base64: z.string(),
+  size: z.number(),
+  next_offset: z.number(),
+  eof: z.boolean(),
+});
 export const writeSandboxFileInput = z.strictObject({
   sandbox_id: common.sandboxId,
   path: common.imagePath,
@@ -88,4 +118,8 @@ export const writeSandboxFileInput = z.strictObject({
   append: z.boolean().default(false),
 });
 export const snapshotInput = z.strictObject({ sandbox_id: common.sandboxId, tag: common.tagName.optional() });
-export const snapshotResult = z.object({ operation_id: z.string(), image: z.string(), filesystem_changed: z.boolean() });
+export const snapshotResult = z.object({
+  operation_id: z.string(),
+  image: z.string(),
+  filesystem_changed: z.boolean(),
+});

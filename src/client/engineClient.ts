@@ -1,0 +1,196 @@
+import type { Socket } from 'node:net';
+import {
+  CancellationTokenSource,
+  createMessageConnection,
+  type MessageConnection,
+  ResponseError,
+  SocketMessageReader,
+  SocketMessageWriter,
+} from 'vscode-jsonrpc/node';
+import { CoppiceError, type WireError } from '../protocol/errors.ts';
+import type { EngineEvent, Topic } from '../protocol/events.ts';
+import {
+  type ClientKind,
+  COPPICE_ERROR,
+  callRequest,
+  type EngineInfo,
+  eventNotification,
+  helloRequest,
+  PROTOCOL_VERSION,
+  type Progress,
+  progressNotification,
+  statusRequest,
+  stopRequest,
+  subscribeRequest,
+  unsubscribeRequest,
+} from '../protocol/rpc.ts';
+import type { VerbInput, VerbName, VerbResult } from '../protocol/verbs.ts';
+import { VERSION } from '../protocol/version.ts';
+import { type EngineLocation, reachEngine } from './startEngine.ts';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Anything that can be asked for verbs: the live connection, or one that reconnects. */
+export interface VerbCaller {
+  call<V extends VerbName>(verb: V, input: VerbInput<V>, options?: CallOptions): Promise<VerbResult<V>>;
+}
+
+/** One connection to the engine. When it closes, every pending call rejects with `engine_died`. */
+export class EngineClient implements VerbCaller {
+  readonly engine: EngineInfo;
+  /** Resolves when the connection is gone. */
+  readonly closed: Promise<void>;
+  readonly #connection: MessageConnection;
+  readonly #socket: Socket;
+  readonly #listeners = new Map<number, (event: EngineEvent) => void>();
+  readonly #progress = new Map<number, (progress: Progress) => void>();
+  #counter = 0;
+  #alive = true;
+
+  private constructor(connection: MessageConnection, socket: Socket, engine: EngineInfo, closed: Promise<void>) {
+    this.#connection = connection;
+    this.#socket = socket;
+    this.engine = engine;
+    this.closed = closed.then(() => {
+      this.#alive = false;
+    });
+    connection.onNotification(eventNotification, ({ subscription, event }) =>
+      this.#listeners.get(subscription)?.(event),
+    );
+    connection.onNotification(progressNotification, progress => this.#progress.get(progress.progress)?.(progress));
+  }
+
+  static async connect(location: EngineLocation, client: ClientKind, signal?: AbortSignal): Promise<EngineClient> {
+    const attempt = await EngineClient.#open(await reachEngine(location, signal), client);
+    if (attempt.engine.version === VERSION) return attempt;
+    return replaceOlderEngine(attempt, () =>
+      reachEngine(location, signal).then(socket => EngineClient.#open(socket, client)),
+    );
+  }
+
+  static async #open(socket: Socket, client: ClientKind): Promise<EngineClient> {
+    const connection = createMessageConnection(new SocketMessageReader(socket), new SocketMessageWriter(socket));
+    const closed = new Promise<void>(resolve => connection.onClose(resolve));
+    connection.onError(() => socket.destroy());
+    connection.listen();
+    const engine = await Promise.race([
+      connection.sendRequest(helloRequest, { protocol: PROTOCOL_VERSION, version: VERSION, client, pid: process.pid }),
+      closed.then(() => Promise.reject(engineDied())),
+    ]);
+    return new EngineClient(connection, socket, engine, closed);
+  }
+
+  async call<V extends VerbName>(verb: V, input: VerbInput<V>, options: CallOptions = {}): Promise<VerbResult<V>> {
+    return (await this.callByName(verb, input, options)) as VerbResult<V>;
+  }
+
+  /** For surfaces that got the verb's name from outside; the engine validates both. */
+  async callByName(verb: string, input: unknown, options: CallOptions = {}): Promise<unknown> {
+    options.signal?.throwIfAborted();
+    const progress = ++this.#counter;
+    const source = new CancellationTokenSource();
+    const cancel = () => source.cancel();
+    options.signal?.addEventListener('abort', cancel, { once: true });
+    if (options.onProgress) this.#progress.set(progress, options.onProgress);
+    try {
+      return await this.#request(
+        this.#connection.sendRequest(
+          callRequest,
+          { verb, input, ...(options.onProgress ? { progress } : {}) },
+          source.token,
+        ),
+      );
+    } finally {
+      this.#progress.delete(progress);
+      options.signal?.removeEventListener('abort', cancel);
+      source.dispose();
+    }
+  }
+
+  /** Calls `listener` with every event of these topics until the returned function is called. */
+  async subscribe(
+    topics: readonly Topic[],
+    listener: (event: EngineEvent) => void,
+    sources?: readonly string[],
+  ): Promise<() => Promise<void>> {
+    const subscription = ++this.#counter;
+    this.#listeners.set(subscription, listener);
+    await this.#request(
+      this.#connection.sendRequest(subscribeRequest, { subscription, topics, ...(sources ? { sources } : {}) }),
+    );
+    return async () => {
+      this.#listeners.delete(subscription);
+      if (this.#alive) await this.#request(this.#connection.sendRequest(unsubscribeRequest, { subscription }));
+    };
+  }
+
+  status(): Promise<EngineInfo> {
+    return this.#request(this.#connection.sendRequest(statusRequest, null));
+  }
+
+  stopEngine(force: boolean): Promise<{ readonly stopping: boolean; readonly busy: number }> {
+    return this.#request(this.#connection.sendRequest(stopRequest, { force }));
+  }
+
+  close(): void {
+    this.#connection.end();
+    this.#socket.destroy();
+  }
+
+  /** A script that only waits for nothing may end although the connection is open. */
+  unref(): void {
+    this.#socket.unref();
+  }
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  async #request<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await Promise.race([answer, this.closed.then(() => Promise.reject(engineDied()))]);
+    } catch (error) {
+      throw asCoppiceError(error, this.#alive);
+    }
+  }
+}
+
+async function replaceOlderEngine(attempt: EngineClient, again: () => Promise<EngineClient>): Promise<EngineClient> {
+  const { engine } = attempt;
+  if (isNewer(VERSION, engine.version) && engine.running + engine.queued + engine.sandboxes === 0) {
+    const { stopping } = await attempt.stopEngine(false);
+    if (stopping) {
+      await attempt.closed;
+      return again();
+    }
+  }
+  if (engine.protocol === PROTOCOL_VERSION) return attempt;
+  attempt.close();
+  throw new CoppiceError(
+    'version_mismatch',
+    `engine ${engine.version} (pid ${engine.pid}) is busy and does not understand version ${VERSION}`,
+    {
+      fix: 'Wait until its operations are done, or stop it: coppice engine stop --force.',
+      data: { pid: engine.pid, version: engine.version, running: engine.running },
+    },
+  );
+}
+
+function isNewer(a: string, b: string): boolean {
+  return a.localeCompare(b, 'en', { numeric: true }) > 0;
+}
+
+function engineDied(): CoppiceError {
+  return new CoppiceError('engine_died', 'the engine ended during this call', {
+    fix: 'Run the command again; a new engine starts by itself. See coppice engine log.',
+  });
+}
+
+function asCoppiceError(error: unknown, alive: boolean): unknown {
+  if (error instanceof ResponseError && error.code === COPPICE_ERROR) return CoppiceError.from(error.data as WireError);
+  if (error instanceof CoppiceError) return error;
+  if (!alive) return engineDied();
+  return error;
+}

@@ -1,0 +1,101 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { connect as connectSocket, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { logPath, socketPath } from '../protocol/endpoint.ts';
+import { CoppiceError } from '../protocol/errors.ts';
+
+export interface EngineLocation {
+  readonly home: string;
+  /** The engine's bundle. */
+  readonly script: string;
+  /** false: only connect to an engine that already runs. */
+  readonly start: boolean;
+}
+
+const START_TIMEOUT_MS = 20_000;
+/** After this long without a socket, an engine that seemed to be starting is taken for dead and another is started. */
+const RESTART_AFTER_MS = 3_000;
+
+/** A connected socket to the one engine of this home, started when there is none. Any number of clients may do this at once. */
+export async function reachEngine(location: EngineLocation, signal?: AbortSignal): Promise<Socket> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  let startedAt = 0;
+  let failure: string | undefined;
+  for (let pause = 2; ; pause = Math.min(pause * 1.5, 50)) {
+    signal?.throwIfAborted();
+    const socket = await tryConnect(socketPath(location.home));
+    if (socket) return socket;
+    if (!location.start) {
+      throw new CoppiceError('engine_unreachable', `no engine is running for ${location.home}`, {
+        fix: 'Any coppice command starts one.',
+      });
+    }
+    if (failure !== undefined) throw startFailure(location.home, failure);
+    if (Date.now() > deadline) throw startFailure(location.home, `no answer within ${START_TIMEOUT_MS / 1000} s`);
+    if (Date.now() - startedAt > RESTART_AFTER_MS) {
+      startedAt = Date.now();
+      launch(location, reason => {
+        failure = reason;
+      });
+    }
+    await sleep(pause);
+  }
+}
+
+function tryConnect(address: string): Promise<Socket | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = connectSocket(address);
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      socket.destroy();
+      if (error.code === 'EACCES' || error.code === 'EPERM') {
+        reject(
+          new CoppiceError('engine_unreachable', `the engine's socket belongs to another user: ${address}`, {
+            fix: 'Set COPPICE_HOME to a folder of your own.',
+          }),
+        );
+      } else resolve(undefined);
+    });
+  });
+}
+
+/** An engine that finds another one already there exits with 0, which is no failure: the other will answer. */
+function launch(location: EngineLocation, failed: (reason: string) => void): void {
+  const child = spawn(process.execPath, [location.script, '--home', location.home], {
+    detached: true,
+    stdio: 'ignore',
+    cwd: '/',
+    env: engineEnvironment(process.env),
+  });
+  child.once('error', error => failed(error.message));
+  child.once('exit', (code, signal) => {
+    if (code !== 0) failed(lastLogLine(location.home) ?? `it ended with ${signal ?? code}`);
+  });
+  child.unref();
+}
+
+/** The engine outlives the editor that started it, so it must not carry the editor's own variables. */
+export function engineEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const clean: NodeJS.ProcessEnv = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith('VSCODE_') && !name.startsWith('ELECTRON_') && name !== 'NODE_OPTIONS') clean[name] = value;
+  }
+  if (process.versions.electron) clean.ELECTRON_RUN_AS_NODE = '1';
+  return clean;
+}
+
+function startFailure(home: string, reason: string): CoppiceError {
+  return new CoppiceError('engine_unreachable', `the engine could not be started: ${reason}`, {
+    fix: `See ${logPath(home)}.`,
+    data: { home },
+  });
+}
+
+function lastLogLine(home: string): string | undefined {
+  try {
+    return readFileSync(logPath(home), 'utf8').trimEnd().split('\n').at(-1);
+  } catch {
+    return undefined;
+  }
+}
