@@ -1,0 +1,92 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { CoppiceError } from '../../../protocol/errors.ts';
+
+export interface OverlayLayers {
+  /** Topmost first. */
+  readonly lower: readonly string[];
+  readonly upper?: string;
+  /** A fresh, empty folder on the upper's filesystem. */
+  readonly work?: string;
+  readonly readOnly?: boolean;
+}
+
+// Three lines a request, one line an answer. Values are only ever quoted variables: nothing in them is run.
+const mounter = `
+while IFS= read -r verb && IFS= read -r a && IFS= read -r b; do
+  case $verb in
+    overlay) out=$(mount -n -i -t overlay overlay -o "$a" -- "$b" 2>&1) ;;
+    bind) out=$(mount -n -i --bind -- "$a" "$b" 2>&1) ;;
+    bind-ro) out=$(mount -n -i -o bind,ro -- "$a" "$b" 2>&1) ;;
+    umount) out=$(umount -n -i -l -- "$a" 2>&1) ;;
+  esac
+  if [ $? = 0 ]; then echo ok; else echo "no $out" | tr '\\n' ' '; echo; fi
+done`;
+
+/** Mounts by one long-lived shell: Node cannot mount, and a process of its own per mount costs twice as much. */
+export class Mounts {
+  readonly #shell: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #waiting: ((answer: string) => void)[] = [];
+
+  constructor() {
+    this.#shell = spawn('/bin/sh', ['-c', mounter], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { PATH: process.env.PATH },
+    });
+    createInterface({ input: this.#shell.stdout }).on('line', line => this.#waiting.shift()?.(line));
+    this.#shell.on('exit', () => this.#fail('the mounting shell ended'));
+    this.#shell.on('error', error => this.#fail(error.message));
+    this.#shell.stdin.on('error', error => this.#fail(error.message));
+  }
+
+  async overlay(target: string, layers: OverlayLayers): Promise<void> {
+    await this.#ask('overlay', overlayOptions(layers).join(','), target);
+  }
+
+  async bind(source: string, target: string, options: { readonly readOnly: boolean }): Promise<void> {
+    await this.#ask(options.readOnly ? 'bind-ro' : 'bind', source, target);
+  }
+
+  /** Lazy: the mount is gone from the tree at once, and for good when its last user is. */
+  async unmount(target: string): Promise<void> {
+    await this.#ask('umount', target, '');
+  }
+
+  close(): void {
+    this.#shell.stdin.end();
+  }
+
+  async #ask(verb: string, a: string, b: string): Promise<void> {
+    if (/[\n\0]/.test(a + b))
+      throw new CoppiceError('internal', `cannot mount a name with a line break: ${JSON.stringify(b || a)}`);
+    const answer = await new Promise<string>(resolve => {
+      this.#waiting.push(resolve);
+      this.#shell.stdin.write(`${verb}\n${a}\n${b}\n`);
+    });
+    if (answer !== 'ok') throw new CoppiceError('internal', `${verb} ${b || a}: ${answer.replace(/^no /, '').trim()}`);
+  }
+
+  #fail(reason: string): void {
+    for (const resolve of this.#waiting.splice(0)) resolve(`no ${reason}`);
+  }
+}
+
+/** `userxattr`: what an ordinary user's namespace may use. `volatile`: no sync per mount; a kept upper is synced on its own. */
+export function overlayOptions(layers: OverlayLayers): string[] {
+  const options = [`lowerdir=${layers.lower.map(escapeLower).join(':')}`];
+  if (layers.upper !== undefined && !layers.readOnly) {
+    options.push(`upperdir=${escapeComma(layers.upper)}`, `workdir=${escapeComma(layers.work ?? '')}`, 'volatile');
+  }
+  options.push('userxattr');
+  if (layers.readOnly) options.push('ro');
+  return options;
+}
+
+function escapeLower(folder: string): string {
+  return escapeComma(folder).replace(/:/g, '\\:');
+}
+
+function escapeComma(folder: string): string {
+  return folder.replace(/[\\,]/g, '\\$&');
+}
