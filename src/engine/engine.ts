@@ -1,0 +1,108 @@
+import type { Runtime } from '../runtimes/runtime.ts';
+import { BranchStore } from './branches/branchStore.ts';
+import { branchVerbs } from './branches/branchVerbs.ts';
+import type { Call, Handlers } from './call.ts';
+import { dispatch } from './dispatch.ts';
+import { EventBus } from './eventBus.ts';
+import { FileStore } from './files/fileStore.ts';
+import { HostDrift } from './images/hostDrift.ts';
+import { ImageStore, toRuntimeImage } from './images/imageStore.ts';
+import { imageVerbs } from './images/imageVerbs.ts';
+import { ImportImage } from './images/importImage.ts';
+import type { Log } from './log.ts';
+import { OperationStore } from './operations/operationStore.ts';
+import { Operations } from './operations/operations.ts';
+import { operationVerbs } from './operations/operationVerbs.ts';
+import { OutputFeed } from './operations/outputFeed.ts';
+import { Run } from './operations/run.ts';
+import { Scheduler } from './operations/scheduler.ts';
+import { StartImages } from './operations/startImage.ts';
+import type { EngineSettings } from './settings.ts';
+import { Blobs } from './store/blobs.ts';
+import { Database } from './store/database.ts';
+import { Spools } from './store/spools.ts';
+
+/** The domain, put together: stores, operations, verbs over one runtime. Knows nothing of sockets. */
+export class Engine {
+  readonly events = new EventBus();
+  readonly feed: OutputFeed;
+  readonly #database: Database;
+  readonly #runtime: Runtime;
+  readonly #scheduler: Scheduler;
+  readonly #operations: Operations;
+  readonly #images: ImageStore;
+  readonly #spools: Spools;
+  readonly #handlers: Handlers;
+
+  constructor(home: string, settings: EngineSettings, runtime: Runtime, log: Log) {
+    this.#log = log;
+    this.#runtime = runtime;
+    this.#database = new Database(home);
+    const blobs = new Blobs(home);
+    this.#spools = new Spools(home, settings.outputCap);
+    this.feed = new OutputFeed(this.#spools);
+    this.#scheduler = new Scheduler(settings.concurrency);
+    this.#operations = new Operations({
+      database: this.#database,
+      store: new OperationStore(this.#database),
+      scheduler: this.#scheduler,
+      spools: this.#spools,
+      feed: this.feed,
+      events: this.events,
+      log,
+    });
+    this.#images = new ImageStore(this.#database, this.events);
+    this.#drift = new HostDrift(runtime, this.#images);
+    const branches = new BranchStore(this.#database, this.events);
+    const files = new FileStore(this.#database, blobs);
+    const importImage = new ImportImage(this.#images, this.#operations, runtime);
+    const startImages = new StartImages({
+      images: this.#images,
+      branches,
+      runtime,
+      defaultImage: settings.defaultImage,
+      importHost: signal => importImage.host(signal, { client: { id: 'engine', kind: 'cli' }, progress: () => {} }),
+    });
+    const run = new Run({
+      images: this.#images,
+      branches,
+      files,
+      spools: this.#spools,
+      operations: this.#operations,
+      startImages,
+      runtime,
+    });
+    this.#handlers = {
+      ...imageVerbs(this.#images, importImage, this.#operations),
+      ...operationVerbs(this.#operations, this.#spools),
+      ...branchVerbs(branches, this.#images, startImages),
+      run: (request, call) => run.call(request, call),
+      upload: (request, call) => files.upload(request, call),
+    };
+  }
+
+  /** After whatever happened before: unfinished operations end, what belongs to nothing goes. */
+  async recover(): Promise<void> {
+    this.#operations.endInterrupted();
+    this.#spools.reap(source => source.startsWith('op-') && this.#operations.find(source) !== undefined);
+    await this.#runtime.reap({ images: this.#images.living().map(toRuntimeImage), sandboxes: [] });
+  }
+
+  async dispatch(verb: string, input: unknown, call: Call): Promise<unknown> {
+    return dispatch(this.#handlers, verb, input, call);
+  }
+
+  get running(): number {
+    return this.#scheduler.running;
+  }
+
+  get queued(): number {
+    return this.#scheduler.queued;
+  }
+
+  async close(): Promise<void> {
+    await this.#operations.cancelAll();
+    await this.#runtime.close();
+    this.#database.close();
+  }
+}

@@ -1,0 +1,17 @@
+import type { EngineEvent } from '../protocol/events.ts';
+
+export type EventListener = (event: EngineEvent) => void;
+
+/** Hands every event to every listener, at once and in order. */
+export class EventBus {
+  readonly #listeners = new Set<EventListener>();
+
+  emit(event: EngineEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  listen(listener: EventListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}

@@ -1,0 +1,41 @@
+import type { Runtime } from '../../runtimes/runtime.ts';
+import type { ImageRecord, ImageStore } from './imageStore.ts';
+
+const FRESH_MS = 5_000;
+
+/** Knows whether the machine still is what a `host:` image was made from (decision 14). */
+export class HostDrift {
+  readonly #runtime: Runtime;
+  readonly #images: ImageStore;
+  #identity: string | undefined;
+  #lookedAt = 0;
+
+  constructor(runtime: Runtime, images: ImageStore) {
+    this.#runtime = runtime;
+    this.#images = images;
+    images.tellDriftBy(image => this.drifted(image));
+  }
+
+  /** Looks at the machine again, unless that was done a moment ago. */
+  async refresh(): Promise<void> {
+    if (this.#runtime.name !== 'native' || Date.now() - this.#lookedAt < FRESH_MS) return;
+    this.#lookedAt = Date.now();
+    this.#identity = await this.#runtime.identify({ kind: 'host' });
+  }
+
+  drifted(image: ImageRecord): boolean {
+    if (this.#identity === undefined || image.runtime !== 'native') return false;
+    const root = this.#rootOf(image);
+    return root.source === 'host:' && root.digest !== this.#identity;
+  }
+
+  #rootOf(image: ImageRecord): ImageRecord {
+    let root = image;
+    for (let parent = root.parent; parent !== null; parent = root.parent) {
+      const found = this.#images.find(parent);
+      if (!found) break;
+      root = found;
+    }
+    return root;
+  }
+}

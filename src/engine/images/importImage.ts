@@ -1,0 +1,199 @@
+import { randomUUID } from 'node:crypto';
+import { CoppiceError, invalidInput } from '../../protocol/errors.ts';
+import { isTagName } from '../../protocol/names.ts';
+import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
+import type { ImageSource, Runtime } from '../../runtimes/runtime.ts';
+import type { Call } from '../call.ts';
+import type { Operations } from '../operations/operations.ts';
+import type { ImageRecord, ImageStore } from './imageStore.ts';
+
+type Request = VerbRequest<'import_image'>;
+type Result = VerbResult<'import_image'>;
+
+/** The verb `import_image`: looks first whether it is already here, by the source's identity. */
+export class ImportImage {
+  readonly #images: ImageStore;
+  readonly #operations: Operations;
+  readonly #runtime: Runtime;
+  /** Imports of one source that are going on: who asks meanwhile waits for the same operation. */
+  readonly #going = new Map<string, string>();
+
+  constructor(images: ImageStore, operations: Operations, runtime: Runtime) {
+    this.#images = images;
+    this.#operations = operations;
+    this.#runtime = runtime;
+  }
+
+  async call(request: Request, call: Call): Promise<Result> {
+    const source = parseSource(request.registry_url);
+    const here = request.force ? undefined : await this.#alreadyHere(source);
+    if (here) return this.#alreadyPresent(here, request.tag);
+
+    const key = `${request.registry_url} ${request.tag ?? ''}`;
+    const going = this.#going.get(key);
+    const id = going ?? this.#start(source, request, call);
+    if (going === undefined) {
+      this.#going.set(key, id);
+      void this.#operations.ended(id).then(() => this.#going.delete(key));
+    }
+    if (!request.wait) return this.#answer(id);
+    await this.#operations.ended(id, withTimeout(call.signal, request.timeout));
+    if (call.signal.aborted && going === undefined) await this.#operations.cancel(id);
+    return this.#answer(id);
+  }
+
+  /** The machine as it is now, imported when it is not here yet or has changed. */
+  async host(signal: AbortSignal, call: Omit<Call, 'signal'>): Promise<ImageRecord> {
+    const here = await this.#alreadyHere({ kind: 'host' });
+    if (here) return here;
+    const result = await this.call(
+      { registry_url: 'host:', wait: true, force: false, timeout: 0 },
+      { ...call, signal },
+    );
+    const image = result.image === null ? undefined : this.#images.find(result.image);
+    if (image) return image;
+    signal.throwIfAborted();
+    throw new CoppiceError('import_failed', result.error?.message ?? 'the machine could not be taken as a base', {
+      ...(result.error?.fix === undefined ? {} : { fix: result.error.fix }),
+    });
+  }
+
+  async #alreadyHere(source: ImageSource): Promise<ImageRecord | undefined> {
+    const digest = await this.#runtime.identify(source);
+    return digest === undefined ? undefined : this.#images.byDigest(this.#runtime.name, digest)[0];
+  }
+
+  #alreadyPresent(image: ImageRecord, tag: string | undefined): Result {
+    const hints = [
+      `It is already here as ${image.tag ?? image.uuid}; nothing was imported. To import it again: force:true.`,
+    ];
+    if (tag !== undefined && tag !== image.tag) {
+      const { previousTag, movedFrom } = this.#images.setTag(image.uuid, tag);
+      if (previousTag !== null) hints.push(`Its tag was ${previousTag}.`);
+      if (movedFrom !== null) hints.push(`The tag ${tag} was on ${movedFrom} until now.`);
+    }
+    return {
+      operation_id: null,
+      status: 'SUCCESS',
+      image: image.uuid,
+      digest: image.digest,
+      already_present: true,
+      checked: true,
+      tag: tag ?? image.tag,
+      error: null,
+      hints,
+    };
+  }
+
+  #start(source: ImageSource, request: Request, call: Call): string {
+    const uuid = randomUUID();
+    const record = this.#operations.start(
+      {
+        kind: 'import_image',
+        title: `import ${request.registry_url}`,
+        image: null,
+        input: { ...request },
+        disposable: false,
+        directoryStateId: null,
+        runtime: this.#runtime.name,
+        client: call.client.kind,
+        hints: [],
+      },
+      call.client.id,
+      async job => {
+        const imported = await this.#runtime.importImage(source, {
+          uuid,
+          signal: job.signal,
+          progress: (message, done, total) =>
+            call.progress({
+              message,
+              ...(done === undefined ? {} : { done }),
+              ...(total === undefined ? {} : { total }),
+            }),
+        });
+        const image = {
+          uuid,
+          runtime: this.#runtime.name,
+          data: imported.data,
+          config: imported.config,
+          parent: null,
+          operationId: job.operation.id,
+          command: null,
+          exitCode: null,
+          source: request.registry_url,
+          digest: imported.digest,
+          size: imported.size,
+        };
+        let untagged: string | null = null;
+        return {
+          status: 'SUCCESS',
+          resultImage: uuid,
+          commit: () => {
+            this.#images.insert(image);
+            const tag = request.tag ?? this.#ownTag(source);
+            if (tag !== undefined) untagged = this.#images.setTagInTransaction(uuid, tag).movedFrom;
+          },
+          announce: () => {
+            this.#images.announce(uuid, 'added');
+            if (untagged) this.#images.announce(untagged, 'changed');
+          },
+        };
+      },
+    );
+    return record.id;
+  }
+
+  /** Without a tag asked for, an import gets its short name, unless another image holds it. */
+  #ownTag(source: ImageSource): string | undefined {
+    const name =
+      source.kind === 'host'
+        ? 'host'
+        : source.path
+            .replace(/\/+$/, '')
+            .split('/')
+            .at(-1)!
+            .replace(/\.(tar|tgz|tar\.gz|tar\.zst)$/, '');
+    return isTagName(name) && !this.#images.byTag(name) ? name : undefined;
+  }
+
+  #answer(id: string): Result {
+    const record = this.#operations.record(id);
+    const image = record.resultImage === null ? undefined : this.#images.find(record.resultImage);
+    return {
+      operation_id: id,
+      status: record.status,
+      image: record.resultImage,
+      digest: image?.digest ?? null,
+      already_present: false,
+      checked: true,
+      tag: image?.tag ?? null,
+      error:
+        record.error === null
+          ? null
+          : {
+              code: record.error.code,
+              message: record.error.message,
+              ...(record.error.fix === undefined ? {} : { fix: record.error.fix }),
+            },
+      hints: [...record.hints],
+    };
+  }
+}
+
+function parseSource(reference: string): ImageSource {
+  if (reference === 'host:') return { kind: 'host' };
+  if (reference.startsWith('rootfs:')) {
+    const path = reference.slice('rootfs:'.length);
+    if (!path.startsWith('/'))
+      throw invalidInput('registry_url', 'rootfs: needs an absolute path of a tar or a folder');
+    return { kind: 'rootfs', path };
+  }
+  throw new CoppiceError('unsupported', `cannot import ${reference}`, {
+    field: 'registry_url',
+    fix: 'Use host: for this machine, or rootfs:/path/to/tar-or-folder.',
+  });
+}
+
+function withTimeout(signal: AbortSignal, seconds: number): AbortSignal {
+  return seconds === 0 ? signal : AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
+}

@@ -1,0 +1,108 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { logPath, socketPath } from '../protocol/endpoint.ts';
+import { type EngineInfo, PROTOCOL_VERSION } from '../protocol/rpc.ts';
+import { VERSION } from '../protocol/version.ts';
+import { NativeRuntime } from '../runtimes/native/nativeRuntime.ts';
+import { Engine } from './engine.ts';
+import { EngineLock } from './lock.ts';
+import { Log } from './log.ts';
+import { Server } from './server.ts';
+import { readSettings } from './settings.ts';
+
+/** The engine process: one per home, started by whoever needs it, gone when nobody has needed it for a while. */
+async function main(): Promise<void> {
+  process.umask(0o077);
+  const { values } = parseArgs({ options: { home: { type: 'string' } } });
+  if (values.home === undefined) throw new Error('--home is missing');
+  const home = path.resolve(values.home);
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const lock = EngineLock.tryAcquire(home);
+  // Another engine has this home: the client that started us will reach that one.
+  if (!lock) process.exit(0);
+
+  const log = new Log(logPath(home));
+  process.on('uncaughtException', error => {
+    log.error('uncaught', error);
+    process.exit(70);
+  });
+  process.on('unhandledRejection', error => log.error('unhandled', error));
+  try {
+    await serve(home, lock, log);
+  } catch (error) {
+    log.error(`cannot start: ${error instanceof Error ? error.message : error}`);
+    process.exit(1);
+  }
+}
+
+async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
+  const started = new Date();
+  const settings = readSettings(process.env);
+  const runtime = new NativeRuntime({
+    home: path.join(home, 'native'),
+    hostScript: path.join(import.meta.dirname, 'native-host.js'),
+    log: line => log.info(line),
+  });
+  const engine = new Engine(home, settings, runtime, log);
+  let idle: NodeJS.Timeout | undefined;
+  let stopping = false;
+
+  const info = (): EngineInfo => ({
+    protocol: PROTOCOL_VERSION,
+    version: VERSION,
+    pid: process.pid,
+    home,
+    started_at: started.toISOString(),
+    clients: server.clients,
+    running: engine.running,
+    queued: engine.queued,
+    sandboxes: 0,
+    memory_bytes: process.memoryUsage.rss(),
+    idle_stop_seconds: settings.idleStopSeconds,
+  });
+  const busy = () => engine.running + engine.queued;
+  const shutDown = async (reason: string) => {
+    if (stopping) return;
+    stopping = true;
+    log.info(`stopping: ${reason}`);
+    // Whatever hangs, a second later nothing is lost by going: the store is transactional and the host dies with us.
+    setTimeout(() => process.exit(0), 10_000).unref();
+    await server.close();
+    await engine.close();
+    lock.release();
+    process.exit(0);
+  };
+  const server = new Server({
+    address: socketPath(home),
+    events: engine.events,
+    feed: engine.feed,
+    log,
+    info,
+    dispatch: (verb, input, call) => engine.dispatch(verb, input, call),
+    stop: force => {
+      const count = busy();
+      const will = force || count === 0;
+      if (will) setImmediate(() => void shutDown('asked to'));
+      return { stopping: will, busy: count };
+    },
+    onClients: () => watchIdle(),
+    onGone: () => {},
+  });
+  const watchIdle = () => {
+    clearTimeout(idle);
+    idle = setTimeout(() => {
+      if (server.clients === 0 && busy() === 0) void shutDown('idle');
+      else watchIdle();
+    }, settings.idleStopSeconds * 1000);
+  };
+
+  await engine.recover();
+  await server.listen();
+  watchIdle();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void shutDown(signal));
+  process.on('SIGHUP', () => {});
+  log.info(`ready: version ${VERSION}, pid ${process.pid}, node ${process.versions.node}, home ${home}`);
+}
+
+void main();

@@ -1,0 +1,107 @@
+import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
+import type { Call, Handlers } from '../call.ts';
+import type { Spools } from '../store/spools.ts';
+import { incompleteTail, orphanedHead } from '../store/text.ts';
+import { finished } from './operationStore.ts';
+import type { Operations } from './operations.ts';
+
+type OperationVerb = 'read_output' | 'list_operations' | 'get_operation' | 'wait_operations' | 'cancel_operation';
+
+export function operationVerbs(operations: Operations, spools: Spools): Pick<Handlers, OperationVerb> {
+  return {
+    async list_operations(request) {
+      const statuses = request.status === undefined ? undefined : [request.status].flat();
+      const { operations: records, total } = operations.list(
+        { statuses, kind: request.kind ?? request.type, since: time(request.since), until: time(request.until) },
+        request.limit,
+        request.offset,
+      );
+      return { operations: records.map(record => operations.view(record)), total };
+    },
+    async get_operation(request) {
+      return operations.result(operations.record(request.operation_id), request.truncate_output_at);
+    },
+    async read_output(request) {
+      const record = operations.record(request.operation_id);
+      return readOutput(spools, request, {
+        ended: finished(record.status),
+        capped: { stdout: record.stdoutCapped, stderr: record.stderrCapped },
+      });
+    },
+    wait_operations: (request, call) => waitOperations(operations, request, call),
+    async cancel_operation(request) {
+      const { cancelled, record } = await operations.cancel(request.operation_id);
+      return { operation_id: record.id, cancelled, status: record.status };
+    },
+  };
+}
+
+export const time = (text: string | undefined): number | undefined =>
+  text === undefined ? undefined : Date.parse(text);
+
+async function waitOperations(
+  operations: Operations,
+  request: VerbRequest<'wait_operations'>,
+  call: Call,
+): Promise<VerbResult<'wait_operations'>> {
+  const ids = [...new Set(request.operation_ids)];
+  const known = ids.filter(id => operations.find(id));
+  const timeout = AbortSignal.timeout(request.timeout * 1000);
+  const stop = AbortSignal.any([call.signal, timeout]);
+  const waits = known.map(id => operations.ended(id, stop));
+  if (request.mode === 'any' && waits.length > 0) await Promise.race(waits);
+  else await Promise.all(waits);
+  call.signal.throwIfAborted();
+
+  const isDone = (id: string) => finished(operations.record(id).status);
+  const remaining = known.filter(id => !isDone(id));
+  const timedOut =
+    timeout.aborted && (request.mode === 'all' ? remaining.length > 0 : remaining.length === known.length);
+  const cancelled: string[] = [];
+  if (request.cancel_remaining) {
+    const outcomes = await Promise.all(remaining.map(id => operations.cancel(id)));
+    for (const outcome of outcomes) if (outcome.cancelled) cancelled.push(outcome.record.id);
+  }
+  const completed = known.filter(isDone);
+  return {
+    results: Object.fromEntries(
+      completed.map(id => [id, operations.result(operations.record(id), request.truncate_output_at)]),
+    ),
+    completed: completed.filter(id => !cancelled.includes(id)),
+    pending: known.filter(id => !isDone(id)),
+    cancelled,
+    unknown: ids.filter(id => !known.includes(id)),
+    timed_out: timedOut,
+  };
+}
+
+/** Something whose output is in a spool: an operation, or a process of a sandbox. */
+export interface OutputSource {
+  readonly ended: boolean;
+  readonly capped: { readonly stdout: boolean; readonly stderr: boolean };
+}
+
+export function readOutput(
+  spools: Spools,
+  request: VerbRequest<'read_output'>,
+  source: OutputSource,
+): VerbResult<'read_output'> {
+  const { operation_id: id, stream, encoding } = request;
+  const written = spools.size(id, stream);
+  const start = request.tail === undefined ? request.offset : Math.max(0, written - request.tail);
+  const { bytes, size } = spools.read(id, stream, start, request.length);
+  const atEnd = start + bytes.length >= size;
+  const head = encoding === 'text' && request.tail !== undefined && start > 0 ? orphanedHead(bytes) : 0;
+  // At the end of a finished stream a broken character is all there will ever be of it.
+  const cut = encoding === 'text' && !(atEnd && source.ended) ? incompleteTail(bytes) : 0;
+  // A request for less than one character still gets one, or a reader would never move on.
+  const end = cut === bytes.length - head && cut > 0 && !atEnd ? bytes.length : bytes.length - cut;
+  return {
+    text: bytes.subarray(head, end).toString(encoding === 'text' ? 'utf8' : 'base64'),
+    offset: start + head,
+    next_offset: start + end,
+    size,
+    eof: source.ended && start + end >= size,
+    capped: source.capped[stream],
+  };
+}

@@ -1,0 +1,305 @@
+import { CoppiceError, toWireError, type WireError } from '../../protocol/errors.ts';
+import type { StreamName } from '../../protocol/events.ts';
+import type { OperationResult, OperationView } from '../../protocol/schemas/operations.ts';
+import type { RuntimeProcess } from '../../runtimes/runtime.ts';
+import type { EventBus } from '../eventBus.ts';
+import type { Log } from '../log.ts';
+import type { Database } from '../store/database.ts';
+import type { Spools } from '../store/spools.ts';
+import { headText, lastLineOf } from '../store/text.ts';
+import {
+  finished,
+  type NewOperation,
+  type OperationEnd,
+  type OperationRecord,
+  type OperationStore,
+} from './operationStore.ts';
+import type { OutputFeed } from './outputFeed.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/** What an operation's work answers; the rest of its end is known here. */
+export type Outcome = Partial<Omit<OperationEnd, 'hints'>> & {
+  readonly status: 'SUCCESS' | 'FAILED';
+  readonly hints?: readonly string[];
+  /** Writes the images it made, in the same transaction as the operation's end. */
+  readonly commit?: () => void;
+  /** After that transaction: announce what was made. */
+  readonly announce?: () => void;
+};
+
+export interface Job {
+  readonly operation: OperationRecord;
+  readonly signal: AbortSignal;
+  /** Follows a process's output into events and the operation's view. */
+  attach(process: RuntimeProcess): void;
+}
+
+interface Live {
+  readonly controller: AbortController;
+  readonly ended: Promise<void>;
+  announceTimer: NodeJS.Timeout | undefined;
+}
+
+const VIEW_INTERVAL_MS = 250;
+
+/** Every operation from its first record to its last: queue, run, cancel, end, and the views others see of it. */
+export class Operations {
+  readonly #database: Database;
+  readonly #store: OperationStore;
+  readonly #scheduler: Scheduler;
+  readonly #spools: Spools;
+  readonly #feed: OutputFeed;
+  readonly #events: EventBus;
+  readonly #log: Log;
+  readonly #live = new Map<string, Live>();
+
+  constructor(parts: {
+    readonly database: Database;
+    readonly store: OperationStore;
+    readonly scheduler: Scheduler;
+    readonly spools: Spools;
+    readonly feed: OutputFeed;
+    readonly events: EventBus;
+    readonly log: Log;
+  }) {
+    this.#database = parts.database;
+    this.#store = parts.store;
+    this.#scheduler = parts.scheduler;
+    this.#spools = parts.spools;
+    this.#feed = parts.feed;
+    this.#events = parts.events;
+    this.#log = parts.log;
+  }
+
+  /** Records the operation and queues its work. Answers at once. */
+  start(operation: NewOperation, clientId: string, work: (job: Job) => Promise<Outcome>): OperationRecord {
+    const record = this.#store.insert(operation);
+    const controller = new AbortController();
+    const live: Live = {
+      controller,
+      announceTimer: undefined,
+      ended: this.#scheduler
+        .schedule(clientId, controller.signal, () => this.#execute(record, controller.signal, work))
+        .catch(error => ({ status: 'FAILED', error: toWireError(error) }) satisfies Outcome)
+        .then(outcome => this.#end(record.id, outcome)),
+    };
+    this.#live.set(record.id, live);
+    this.#announce(record.id);
+    return record;
+  }
+
+  async #execute(record: OperationRecord, signal: AbortSignal, work: (job: Job) => Promise<Outcome>): Promise<Outcome> {
+    this.#store.begin(record.id);
+    this.#announce(record.id);
+    return work({
+      operation: this.#store.find(record.id)!,
+      signal,
+      attach: process => this.#follow(record.id, process),
+    });
+  }
+
+  #follow(id: string, process: RuntimeProcess): void {
+    process.onOutput((stream, length) => {
+      this.#feed.grew(id, stream, length);
+      this.#announceSoon(id);
+    });
+  }
+
+  #end(id: string, outcome: Outcome): void {
+    const live = this.#live.get(id);
+    clearTimeout(live?.announceTimer);
+    const cancelled = live?.controller.signal.aborted === true;
+    const record = this.#store.find(id)!;
+    const end: OperationEnd = {
+      resultImage: cancelled ? null : (outcome.resultImage ?? null),
+      exitCode: outcome.exitCode ?? null,
+      signal: outcome.signal ?? null,
+      timedOut: outcome.timedOut ?? false,
+      filesystemChanged: outcome.filesystemChanged ?? null,
+      error: cancelled ? null : (outcome.error ?? null),
+      cpuMs: outcome.cpuMs ?? null,
+      maxRss: outcome.maxRss ?? null,
+      steps: outcome.steps ?? null,
+      hints: [...record.hints, ...(outcome.hints ?? [])],
+      stdoutBytes: outcome.stdoutBytes ?? this.#spools.size(id, 'stdout'),
+      stderrBytes: outcome.stderrBytes ?? this.#spools.size(id, 'stderr'),
+      stdoutCapped: outcome.stdoutCapped ?? false,
+      stderrCapped: outcome.stderrCapped ?? false,
+      lastLine: this.#lastLine(id),
+      status: cancelled ? 'CANCELLED' : outcome.status,
+    };
+    const recorded = this.#record(id, end, cancelled ? undefined : outcome.commit);
+    if (outcome.error?.code === 'internal') this.#log.error(`operation ${id}: ${outcome.error.message}`);
+    this.#live.delete(id);
+    this.#feed.ended(id);
+    if (recorded && !cancelled) outcome.announce?.();
+    this.#announce(id);
+  }
+
+  /** false: the disk is full or broken. Then the smallest record is tried, and failing that the next engine start ends it. */
+  #record(id: string, end: OperationEnd, commit: (() => void) | undefined): boolean {
+    try {
+      this.#database.transaction(() => {
+        commit?.();
+        this.#store.end(id, end);
+      });
+      return true;
+    } catch (error) {
+      this.#log.error(`operation ${id} could not be recorded`, error);
+      try {
+        this.#store.end(id, { ...end, status: 'FAILED', resultImage: null, steps: null, error: toWireError(error) });
+      } catch (again) {
+        this.#log.error(`operation ${id} could not be recorded as failed either`, again);
+      }
+      return false;
+    }
+  }
+
+  /** Kills the process tree, or takes it out of the queue. Resolves at the operation's end; a finished one is left as it is. */
+  async cancel(id: string): Promise<{ readonly cancelled: boolean; readonly record: OperationRecord }> {
+    const live = this.#live.get(id);
+    live?.controller.abort(new CoppiceError('cancelled', `operation ${id} was cancelled`));
+    await live?.ended;
+    const record = this.record(id);
+    return { cancelled: live !== undefined && record.status === 'CANCELLED', record };
+  }
+
+  cancelAll(): Promise<unknown> {
+    return Promise.all([...this.#live.keys()].map(id => this.cancel(id)));
+  }
+
+  /** Resolves when the operation has ended, or the signal says not to wait any longer. */
+  async ended(id: string, signal?: AbortSignal): Promise<void> {
+    const live = this.#live.get(id);
+    if (!live) return;
+    if (!signal) return live.ended;
+    let stop = () => {};
+    const aborted = new Promise<void>(resolve => {
+      stop = resolve;
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', stop, { once: true });
+    });
+    await Promise.race([live.ended, aborted]);
+    signal.removeEventListener('abort', stop);
+  }
+
+  find(id: string): OperationRecord | undefined {
+    return this.#store.find(id);
+  }
+
+  record(id: string): OperationRecord {
+    const record = this.#store.find(id);
+    if (!record)
+      throw new CoppiceError('operation_not_found', `no operation ${id}`, {
+        field: 'operation_id',
+        fix: 'See coppice ps.',
+        data: { operation_id: id },
+      });
+    return record;
+  }
+
+  list(...filter: Parameters<OperationStore['list']>): ReturnType<OperationStore['list']> {
+    return this.#store.list(...filter);
+  }
+
+  startsFrom(image: string): number {
+    return this.#store.startsFrom(image);
+  }
+
+  /** After a crash: whatever had not ended has now. */
+  endInterrupted(): void {
+    const error: WireError = {
+      code: 'interrupted',
+      message: 'the engine ended while this was going on',
+      fix: 'Run it again.',
+    };
+    for (const record of this.#store.unfinished()) {
+      this.#store.end(record.id, {
+        status: 'FAILED',
+        resultImage: null,
+        exitCode: null,
+        signal: null,
+        timedOut: false,
+        filesystemChanged: null,
+        error,
+        cpuMs: null,
+        maxRss: null,
+        steps: record.steps,
+        hints: record.hints,
+        stdoutBytes: this.#spools.size(record.id, 'stdout'),
+        stderrBytes: this.#spools.size(record.id, 'stderr'),
+        stdoutCapped: false,
+        stderrCapped: false,
+        lastLine: this.#lastLine(record.id),
+      });
+    }
+  }
+
+  view(record: OperationRecord): OperationView {
+    const going = !finished(record.status);
+    return {
+      operation_id: record.id,
+      kind: record.kind,
+      status: record.status,
+      title: record.title,
+      image: record.image,
+      result_image: record.resultImage,
+      exit_code: record.exitCode,
+      signal: record.signal,
+      timed_out: record.timedOut,
+      filesystem_changed: record.filesystemChanged,
+      disposable: record.disposable,
+      directory_state_id: record.directoryStateId,
+      runtime: record.runtime,
+      client: record.client,
+      created_at: new Date(record.createdAt).toISOString(),
+      started_at: record.startedAt === null ? null : new Date(record.startedAt).toISOString(),
+      finished_at: record.finishedAt === null ? null : new Date(record.finishedAt).toISOString(),
+      duration_ms:
+        record.startedAt === null || record.finishedAt === null ? null : record.finishedAt - record.startedAt,
+      output_bytes: going
+        ? { stdout: this.#spools.size(record.id, 'stdout'), stderr: this.#spools.size(record.id, 'stderr') }
+        : { stdout: record.stdoutBytes, stderr: record.stderrBytes },
+      last_line: going ? this.#lastLine(record.id) : record.lastLine,
+      error: record.error,
+    };
+  }
+
+  result(record: OperationRecord, truncateAt: number): OperationResult {
+    const view = this.view(record);
+    const text = (stream: StreamName) =>
+      headText(this.#spools.read(record.id, stream, 0, truncateAt + 4).bytes, truncateAt);
+    return {
+      ...view,
+      stdout: text('stdout'),
+      stderr: text('stderr'),
+      truncated: { stdout: view.output_bytes.stdout > truncateAt, stderr: view.output_bytes.stderr > truncateAt },
+      resources: { cpu_ms: record.cpuMs, max_rss: record.maxRss },
+      ...(record.steps === null ? {} : { steps: [...record.steps] }),
+      hints: [...record.hints],
+    };
+  }
+
+  #lastLine(id: string): string {
+    for (const stream of ['stdout', 'stderr'] as const) {
+      const size = this.#spools.size(id, stream);
+      if (size > 0) return lastLineOf(this.#spools.read(id, stream, Math.max(0, size - 1024), 1024).bytes);
+    }
+    return '';
+  }
+
+  #announce(id: string): void {
+    const record = this.#store.find(id);
+    if (record) this.#events.emit({ topic: 'operation', operation: this.view(record) });
+  }
+
+  /** While it runs, its last line changes: shown a few times a second, not with each write. */
+  #announceSoon(id: string): void {
+    const live = this.#live.get(id);
+    if (!live || live.announceTimer) return;
+    live.announceTimer = setTimeout(() => {
+      live.announceTimer = undefined;
+      this.#announce(id);
+    }, VIEW_INTERVAL_MS);
+  }
+}

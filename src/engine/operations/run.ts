@@ -1,0 +1,266 @@
+import { CoppiceError, invalidInput, toWireError } from '../../protocol/errors.ts';
+import type { StepResult } from '../../protocol/schemas/operations.ts';
+import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
+import type { ProcessExit, ProcessSpec, Runtime, SandboxSpec } from '../../runtimes/runtime.ts';
+import type { BranchStore } from '../branches/branchStore.ts';
+import type { Call } from '../call.ts';
+import type { FileStore } from '../files/fileStore.ts';
+import type { ImageRecord, ImageStore } from '../images/imageStore.ts';
+import type { Spools } from '../store/spools.ts';
+import { chainHint, outcomeHints } from './hints.ts';
+import { memoryBytes } from './memorySize.ts';
+import type { Job, Operations, Outcome } from './operations.ts';
+import { type OneRun, runOnce } from './runOnce.ts';
+import type { StartImage, StartImages } from './startImage.ts';
+
+type Request = VerbRequest<'run'>;
+
+interface Command {
+  /** As people wrote it, for records and lineage. */
+  readonly title: string;
+  readonly args: readonly string[];
+}
+
+/** What one step left behind: the image that the next one starts from. */
+interface KeptImage {
+  readonly record: Parameters<ImageStore['insert']>[0];
+}
+
+interface RunParts {
+  readonly images: ImageStore;
+  readonly branches: BranchStore;
+  readonly files: FileStore;
+  readonly spools: Spools;
+  readonly operations: Operations;
+  readonly startImages: StartImages;
+  readonly runtime: Runtime;
+}
+
+/** The verb `run`: one operation, one sandbox a command, one image a kept change. */
+export class Run {
+  readonly #parts: RunParts;
+
+  constructor(parts: RunParts) {
+    this.#parts = parts;
+  }
+
+  async call(request: Request, call: Call): Promise<VerbResult<'run'>> {
+    const { operations } = this.#parts;
+    const commands = commandsOf(request);
+    const start = await this.#parts.startImages.find(request.image, request.workspace, call.signal);
+    const files = this.#parts.files.laidOver(request.files);
+    if (request.directory_state_id !== undefined) throw unknownState(request.directory_state_id);
+    const limits = limitsOf(request);
+    call.signal.throwIfAborted();
+
+    const kept = request.steps !== undefined || !request.disposable;
+    const hint = chainHint(request);
+    const record = operations.start(
+      {
+        kind: 'run',
+        title: commands.map(command => command.title).join(' ; '),
+        image: start.image.uuid,
+        input: recordedInput(request),
+        disposable: !kept,
+        directoryStateId: null,
+        runtime: this.#parts.runtime.name,
+        client: call.client.kind,
+        hints: hint === undefined ? [] : [hint],
+      },
+      call.client.id,
+      job => this.#execute(request, commands, start, { files, limits }, kept, job),
+    );
+    if (!request.wait) return { operation_id: record.id, status: record.status, hints: [...record.hints] };
+    await operations.ended(record.id, call.signal);
+    if (call.signal.aborted) await operations.cancel(record.id);
+    return operations.result(operations.record(record.id), request.truncate_output_at);
+  }
+
+  async #execute(
+    request: Request,
+    commands: readonly Command[],
+    start: StartImage,
+    laid: Pick<SandboxSpec, 'files' | 'limits'>,
+    kept: boolean,
+    job: Job,
+  ): Promise<Outcome> {
+    const deadline = request.timeout === 0 ? new AbortController().signal : AbortSignal.timeout(request.timeout * 1000);
+    const images: KeptImage[] = [];
+    const steps: StepResult[] = [];
+    let from: Pick<ImageRecord, 'uuid' | 'data'> = start.image;
+    let last: OneRun | undefined;
+    let changed = false;
+    try {
+      for (const [index, command] of commands.entries()) {
+        const spec = this.#sandboxSpec(
+          request,
+          command,
+          start.image,
+          from,
+          laid,
+          `${job.operation.id}${commands.length > 1 ? `-${index}` : ''}`,
+          job.operation.id,
+        );
+        last = await runOnce(this.#parts.runtime, spec, job, { keep: kept, deadline });
+        changed ||= last.changed;
+        if (last.kept) {
+          images.push({ record: keptRecord(start.image, from.uuid, job.operation.id, command, last) });
+          from = last.kept;
+        }
+        steps.push({ command: command.title, exit_code: last.exit.exitCode, image: from.uuid });
+        if (!succeeded(last)) break;
+      }
+    } catch (error) {
+      if (job.signal.aborted) throw error;
+      // What earlier steps kept stays: their images are true whatever became of this one.
+      return this.#outcome(request, start, images, {
+        status: 'FAILED',
+        error: toWireError(error),
+        steps: request.steps ? steps : null,
+        resultImage: from.uuid,
+        filesystemChanged: changed,
+      });
+    }
+    const exit = last!.exit;
+    return this.#outcome(request, start, images, {
+      status: succeeded(last!) ? 'SUCCESS' : 'FAILED',
+      ...exitFields(exit),
+      timedOut: last!.timedOut,
+      filesystemChanged: changed,
+      resultImage: from.uuid,
+      steps: request.steps ? steps : null,
+      hints: outcomeHints({ request, exit, changed, kept, timedOut: last!.timedOut }),
+    });
+  }
+
+  #sandboxSpec(
+    request: Request,
+    command: Command,
+    base: ImageRecord,
+    from: Pick<ImageRecord, 'uuid' | 'data'>,
+    laid: Pick<SandboxSpec, 'files' | 'limits'>,
+    id: string,
+    spool: string,
+  ): SandboxSpec {
+    const main: ProcessSpec = {
+      args: command.args,
+      env: { ...base.config.env, ...request.env, ...request.secrets },
+      cwd: request.cwd ?? (base.config.cwd || '/'),
+      user: request.user ?? (base.config.user || undefined),
+      stdin: request.stdin === undefined ? { kind: 'none' } : { kind: 'bytes', bytes: Buffer.from(request.stdin) },
+      tty: undefined,
+      spool: this.#parts.spools.files(spool),
+    };
+    return {
+      id,
+      image: { uuid: from.uuid, data: from.data },
+      main,
+      hostname: 'coppice',
+      network: request.network,
+      state: undefined,
+      ...laid,
+    };
+  }
+
+  /** Everything the run made becomes visible in one transaction with its end: images, tag, branch. */
+  #outcome(request: Request, start: StartImage, kept: readonly KeptImage[], end: Outcome): Outcome {
+    const { images, branches } = this.#parts;
+    const head = kept.at(-1)?.record;
+    const moves =
+      start.branch !== undefined && end.status === 'SUCCESS' && head !== undefined && branches.exists(start.branch);
+    let untagged: string | null = null;
+    return {
+      ...end,
+      commit: () => {
+        images.touch(start.image.uuid);
+        for (const image of kept) images.insert(image.record);
+        if (request.tag !== undefined && head) untagged = images.setTagInTransaction(head.uuid, request.tag).movedFrom;
+        if (moves) branches.moveInTransaction(start.branch!, head!.uuid, head!.operationId);
+      },
+      announce: () => {
+        for (const image of kept) images.announce(image.record.uuid, 'added');
+        if (untagged) images.announce(untagged, 'changed');
+        if (moves) branches.announce(start.branch!);
+      },
+    };
+  }
+}
+
+const succeeded = (run: OneRun): boolean => run.exit.exitCode === 0 && !run.timedOut && !run.exit.oom;
+
+function commandsOf(request: Request): Command[] {
+  if (request.steps) return request.steps.map(step => ({ title: step, args: ['/bin/sh', '-c', step] }));
+  const command = request.command!;
+  const title = [command, ...request.args.map(quoted)].join(' ');
+  if (!request.shell) return [{ title, args: [command, ...request.args] }];
+  // The arguments reach the command as they are: the shell sees them only as "$@".
+  const line = request.args.length > 0 ? `${command} "$@"` : command;
+  return [{ title, args: ['/bin/sh', '-c', line, 'sh', ...request.args] }];
+}
+
+const quoted = (argument: string): string =>
+  /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
+
+function limitsOf(request: Request): SandboxSpec['limits'] {
+  const { cpus, memory, pids } = request.limits ?? {};
+  const bytes = memory === undefined ? undefined : memoryBytes(memory);
+  if (bytes !== undefined && bytes < 4 * 1_048_576) throw invalidInput('limits.memory', 'must be at least 4 MiB');
+  return { cpus, memory: bytes, pids };
+}
+
+/** Secrets are named, never kept; standard input and uploaded files may be large or private: their size is enough. */
+function recordedInput(request: Request): Record<string, unknown> {
+  const { secrets, stdin, ...rest } = request;
+  return {
+    ...rest,
+    ...(Object.keys(secrets).length > 0 ? { secrets: Object.keys(secrets) } : {}),
+    ...(stdin === undefined ? {} : { stdin_bytes: Buffer.byteLength(stdin) }),
+  };
+}
+
+function keptRecord(
+  base: ImageRecord,
+  parent: string,
+  operationId: string,
+  command: Command,
+  run: OneRun,
+): KeptImage['record'] {
+  return {
+    uuid: run.kept!.uuid,
+    runtime: base.runtime,
+    data: run.kept!.data,
+    config: base.config,
+    parent,
+    operationId,
+    command: command.title,
+    exitCode: run.exit.exitCode,
+    source: null,
+    digest: null,
+    size: run.kept!.size,
+  };
+}
+
+function exitFields(
+  exit: ProcessExit,
+): Pick<
+  Outcome,
+  'exitCode' | 'signal' | 'cpuMs' | 'maxRss' | 'stdoutBytes' | 'stderrBytes' | 'stdoutCapped' | 'stderrCapped'
+> {
+  return {
+    exitCode: exit.exitCode,
+    signal: exit.signal ?? null,
+    cpuMs: exit.resources.cpuMs,
+    maxRss: exit.resources.maxRss,
+    stdoutBytes: exit.output.stdout.bytes,
+    stderrBytes: exit.output.stderr.bytes,
+    stdoutCapped: exit.output.stdout.capped,
+    stderrCapped: exit.output.stderr.capped,
+  };
+}
+
+function unknownState(id: string): CoppiceError {
+  return new CoppiceError('state_not_found', `no directory state ${id}`, {
+    field: 'directory_state_id',
+    data: { directory_state_id: id },
+  });
+}

@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto';
+import { CoppiceError } from '../../protocol/errors.ts';
+import type { ProcessExit, Runtime, RuntimeSandbox, SandboxSpec } from '../../runtimes/runtime.ts';
+import type { Job } from './operations.ts';
+
+export interface OneRun {
+  readonly exit: ProcessExit;
+  readonly changed: boolean;
+  /** What was kept; undefined when nothing changed or nothing was to be kept. */
+  readonly kept: { readonly uuid: string; readonly data: unknown; readonly size: number } | undefined;
+  readonly timedOut: boolean;
+}
+
+/** One command in one sandbox, from nothing to nothing: made, run, kept or thrown away, removed. */
+export async function runOnce(
+  runtime: Runtime,
+  spec: SandboxSpec,
+  job: Job,
+  options: { readonly keep: boolean; readonly deadline: AbortSignal },
+): Promise<OneRun> {
+  job.signal.throwIfAborted();
+  const sandbox = await runtime.create(spec);
+  try {
+    const { exit, timedOut } = await untilExit(sandbox, job, options.deadline);
+    job.signal.throwIfAborted();
+    if (!options.keep) return { exit, timedOut, changed: await sandbox.changed(), kept: undefined };
+    const uuid = randomUUID();
+    const commit = await sandbox.commit(uuid);
+    return {
+      exit,
+      timedOut,
+      changed: commit.changed,
+      kept: commit.changed ? { uuid, data: commit.data, size: commit.size } : undefined,
+    };
+  } finally {
+    await sandbox.remove();
+  }
+}
+
+async function untilExit(
+  sandbox: RuntimeSandbox,
+  job: Job,
+  deadline: AbortSignal,
+): Promise<{ readonly exit: ProcessExit; readonly timedOut: boolean }> {
+  let timedOut = false;
+  let stopFailure: unknown;
+  const stop = () => {
+    sandbox.stop().catch(error => {
+      stopFailure = error;
+    });
+  };
+  const expire = () => {
+    timedOut = true;
+    stop();
+  };
+  job.attach(sandbox.main);
+  job.signal.addEventListener('abort', stop, { once: true });
+  deadline.addEventListener('abort', expire, { once: true });
+  if (job.signal.aborted) stop();
+  if (deadline.aborted) expire();
+  try {
+    const exit = await sandbox.main.exited;
+    if (stopFailure !== undefined)
+      throw new CoppiceError('internal', `sandbox ${sandbox.id} could not be stopped`, { cause: stopFailure });
+    return { exit, timedOut };
+  } finally {
+    job.signal.removeEventListener('abort', stop);
+    deadline.removeEventListener('abort', expire);
+  }
+}

@@ -1,0 +1,62 @@
+import { CoppiceError } from '../../protocol/errors.ts';
+import type { Runtime } from '../../runtimes/runtime.ts';
+import type { BranchStore } from '../branches/branchStore.ts';
+import type { ImageRecord, ImageStore } from '../images/imageStore.ts';
+
+export interface StartImage {
+  readonly image: ImageRecord;
+  /** The branch that a kept, successful run moves: it was named, or it is the workspace's head. */
+  readonly branch: string | undefined;
+}
+
+/** Decides what a run starts from: what was asked for, else the workspace's head, else the default, else `host:`. */
+export class StartImages {
+  readonly #images: ImageStore;
+  readonly #branches: BranchStore;
+  readonly #runtime: Runtime;
+  readonly #importHost: (signal: AbortSignal) => Promise<ImageRecord>;
+  readonly #defaultImage: string | undefined;
+
+  constructor(parts: {
+    readonly images: ImageStore;
+    readonly branches: BranchStore;
+    readonly runtime: Runtime;
+    readonly importHost: (signal: AbortSignal) => Promise<ImageRecord>;
+    readonly defaultImage: string | undefined;
+  }) {
+    this.#images = parts.images;
+    this.#branches = parts.branches;
+    this.#runtime = parts.runtime;
+    this.#importHost = parts.importHost;
+    this.#defaultImage = parts.defaultImage;
+  }
+
+  async find(reference: string | undefined, workspace: string | undefined, signal: AbortSignal): Promise<StartImage> {
+    if (reference === undefined) {
+      const branch = workspace === undefined ? undefined : this.#branches.checkedOut(workspace);
+      if (branch !== undefined) return { image: this.#images.resolve(`branch:${branch}`), branch };
+    }
+    const text = reference ?? this.#defaultImage ?? 'host:';
+    if (text === 'host:') return { image: await this.#host(reference === undefined, signal), branch: undefined };
+    return {
+      image: this.#images.resolve(text),
+      branch: text.startsWith('branch:') ? text.slice('branch:'.length) : undefined,
+    };
+  }
+
+  async #host(byDefault: boolean, signal: AbortSignal): Promise<ImageRecord> {
+    if (this.#runtime.name === 'native') return this.#importHost(signal);
+    const some = this.#images.list({}, 5, 0).images.map(image => image.tag ?? image.uuid);
+    throw new CoppiceError(
+      byDefault ? 'invalid_input' : 'unsupported',
+      byDefault ? 'no image was named and there is no default' : '`host:` needs the native runtime',
+      {
+        field: 'image',
+        fix:
+          some.length > 0
+            ? `Name one: ${some.join(', ')}.`
+            : 'Import one first: coppice import docker://python:3.11-slim.',
+      },
+    );
+  }
+}
