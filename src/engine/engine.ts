@@ -32,10 +32,10 @@ export class Engine {
   readonly #operations: Operations;
   readonly #images: ImageStore;
   readonly #spools: Spools;
+  readonly #drift: HostDrift;
   readonly #handlers: Handlers;
 
   constructor(home: string, settings: EngineSettings, runtime: Runtime, log: Log) {
-    this.#log = log;
     this.#runtime = runtime;
     this.#database = new Database(home);
     const blobs = new Blobs(home);
@@ -61,7 +61,16 @@ export class Engine {
       branches,
       runtime,
       defaultImage: settings.defaultImage,
-      importHost: signal => importImage.host(signal, { client: { id: 'engine', kind: 'cli' }, progress: () => {} }),
+      importHost: async signal => {
+        const refreshed = this.#drift.refresh();
+        const here = this.#drift.current();
+        if (here) {
+          refreshed.catch(error => log.error('looking at the machine', error));
+          return here;
+        }
+        await refreshed;
+        return importImage.host(signal, { client: { id: 'engine', kind: 'cli' }, progress: () => {} });
+      },
     });
     const run = new Run({
       images: this.#images,
@@ -73,7 +82,7 @@ export class Engine {
       runtime,
     });
     this.#handlers = {
-      ...imageVerbs(this.#images, importImage, this.#operations),
+      ...imageVerbs(this.#images, importImage, this.#operations, this.#drift),
       ...operationVerbs(this.#operations, this.#spools),
       ...branchVerbs(branches, this.#images, startImages),
       run: (request, call) => run.call(request, call),

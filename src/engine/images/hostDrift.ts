@@ -1,7 +1,7 @@
 import type { Runtime } from '../../runtimes/runtime.ts';
 import type { ImageRecord, ImageStore } from './imageStore.ts';
 
-const FRESH_MS = 5_000;
+const FRESH_MS = 1_000;
 
 /** Knows whether the machine still is what a `host:` image was made from (decision 14). */
 export class HostDrift {
@@ -21,6 +21,12 @@ export class HostDrift {
     if (this.#runtime.name !== 'native' || Date.now() - this.#lookedAt < FRESH_MS) return;
     this.#lookedAt = Date.now();
     this.#identity = await this.#runtime.identify({ kind: 'host' });
+  }
+
+  /** The newest `host:` image that still is this machine, as far as is known without looking again. */
+  current(): ImageRecord | undefined {
+    if (this.#identity === undefined) return undefined;
+    return this.#images.byDigest('native', this.#identity).find(image => image.source === 'host:');
   }
 
   drifted(image: ImageRecord): boolean {

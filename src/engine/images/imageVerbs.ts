@@ -1,6 +1,7 @@
 import type { Handlers } from '../call.ts';
 import type { Operations } from '../operations/operations.ts';
 import { time } from '../operations/operationVerbs.ts';
+import type { HostDrift } from './hostDrift.ts';
 import type { ImageStore } from './imageStore.ts';
 import type { ImportImage } from './importImage.ts';
 import { lineageOf } from './lineage.ts';
@@ -11,10 +12,12 @@ export function imageVerbs(
   images: ImageStore,
   importImage: ImportImage,
   operations: Operations,
+  drift: HostDrift,
 ): Pick<Handlers, ImageVerb> {
   return {
     import_image: (request, call) => importImage.call(request, call),
     async list_images(request) {
+      await drift.refresh();
       const { images: records, total } = images.list(
         {
           tagPrefix: request.tag_prefix,
@@ -29,6 +32,7 @@ export function imageVerbs(
       return { images: records.map(image => images.view(image)), total };
     },
     async get_image(request) {
+      await drift.refresh();
       const image = images.resolve(request.image);
       const chain = [image, ...lineageOf(images, image).ancestors.map(ancestor => images.find(ancestor.image)!)];
       return {

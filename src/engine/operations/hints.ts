@@ -17,6 +17,7 @@ export function outcomeHints(run: {
   readonly changed: boolean;
   readonly kept: boolean;
   readonly timedOut: boolean;
+  readonly drifted: boolean;
 }): string[] {
   const hints: string[] = [];
   if (run.timedOut) hints.push(`Killed after ${run.request.timeout} s. Give a larger timeout, or 0 for none.`);
@@ -27,5 +28,7 @@ export function outcomeHints(run: {
     );
   if (run.kept && !run.changed)
     hints.push('Nothing changed, so there is no new image: result_image is the one it started from.');
+  if (run.drifted)
+    hints.push('The machine has changed since its `host:` image was made. `import_image host:` makes a fresh base.');
   return hints;
 }

@@ -129,7 +129,14 @@ export class Run {
       filesystemChanged: changed,
       resultImage: from.uuid,
       steps: request.steps ? steps : null,
-      hints: outcomeHints({ request, exit, changed, kept, timedOut: last!.timedOut }),
+      hints: outcomeHints({
+        request,
+        exit,
+        changed,
+        kept,
+        timedOut: last!.timedOut,
+        drifted: this.#parts.images.view(start.image).drifted,
+      }),
     });
   }
 
