@@ -21,12 +21,18 @@ export const stagingPath = `${storePath}/staging`;
 /** Everything below lives in the tmpfs and vanishes with the host. */
 /** Mount points of read-only merged views of images. */
 export const viewsPath = '/run/v';
+/** Short-lived mount points. */
+export const scratchPath = '/run/t';
 /** One folder per sandbox: mount point of its root, OCI bundle, /etc/hosts and the like. */
 export const bundlesPath = '/run/b';
 /** crun's state. */
 export const containersPath = '/run/c';
 /** Delegated cgroup folders, one per controller, when there are any. */
 export const cgroupsPath = '/run/g';
+/** Named pipes for the output and input of processes. */
+export const pipesPath = '/run/f';
+/** The socket over which whole files and archives come and go, one connection each. */
+export const streamsPath = `${storePath}/streams.sock`;
 /** Our pause program. */
 export const pausePath = '/run/pause';
 

@@ -1,0 +1,47 @@
+import { CoppiceError } from '../../../protocol/errors.ts';
+import type { CreateSandbox } from '../hostApi.ts';
+import { Sandbox, type SandboxTools } from './sandbox.ts';
+
+/** All sandboxes that live, or are dead and not removed yet. */
+export class Sandboxes {
+  readonly #tools: SandboxTools;
+  readonly #all = new Map<string, Sandbox>();
+
+  constructor(tools: SandboxTools) {
+    this.#tools = tools;
+  }
+
+  get ids(): readonly string[] {
+    return [...this.#all.keys()];
+  }
+
+  async create(spec: CreateSandbox): Promise<{ readonly notes: readonly string[] }> {
+    if (!/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$/.test(spec.id)) {
+      throw new CoppiceError('invalid_input', `${JSON.stringify(spec.id)} cannot name a sandbox`, { field: 'id' });
+    }
+    if (this.#all.has(spec.id)) throw new CoppiceError('already_exists', `there is a sandbox ${spec.id} already`);
+    const sandbox = new Sandbox(this.#tools, spec);
+    this.#all.set(spec.id, sandbox);
+    try {
+      await sandbox.start();
+    } catch (error) {
+      await this.remove(spec.id);
+      throw error;
+    }
+    return { notes: [] };
+  }
+
+  get(id: string): Sandbox {
+    const found = this.#all.get(id);
+    if (!found) throw new CoppiceError('sandbox_not_found', `there is no sandbox ${id}`);
+    return found;
+  }
+
+  /** Removing what is not there is not an error: the caller wants it gone. */
+  async remove(id: string): Promise<void> {
+    const sandbox = this.#all.get(id);
+    if (!sandbox) return;
+    await sandbox.remove();
+    this.#all.delete(id);
+  }
+}

@@ -1,0 +1,150 @@
+import { type OverlayLayers, overlayOptions } from './host/mounts.ts';
+
+/** The OCI runtime spec of one sandbox: as hardened as a default Docker container, and in a user namespace besides. */
+
+export interface ContainerSpec {
+  readonly rootfs: string;
+  readonly process: ContainerProcessSpec;
+  readonly hostname: string;
+  /** Overlays of their own below the root: `usr`, `etc`, `opt` of `host:` images. */
+  readonly tops: readonly { readonly name: string; readonly layers: OverlayLayers }[];
+  /** Files of ours over files of the image. */
+  readonly binds: readonly { readonly source: string; readonly target: string; readonly readOnly: boolean }[];
+  /** Own and empty, the machine's, or a prepared namespace by its path. */
+  readonly network: 'none' | 'host' | { readonly path: string };
+  /** A ready BPF program, base64; undefined: no filter. */
+  readonly seccompBpf: string | undefined;
+  /** The same filter as a list, for a runtime without that annotation. */
+  readonly seccompProfile: unknown;
+  /** Where there is no cgroup: written inside the sandbox's own pid namespace before its command starts. */
+  readonly pidMax: number | undefined;
+}
+
+export interface ContainerProcessSpec {
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: ContainerUser;
+  readonly tty: { readonly cols: number; readonly rows: number } | undefined;
+}
+
+export interface ContainerUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids: readonly number[];
+}
+
+/** What Docker leaves a container's root by default. */
+const capabilities = [
+  'CAP_AUDIT_WRITE',
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_MKNOD',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_NET_RAW',
+  'CAP_SETFCAP',
+  'CAP_SETGID',
+  'CAP_SETPCAP',
+  'CAP_SETUID',
+  'CAP_SYS_CHROOT',
+];
+
+const maskedPaths = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/sys/devices/virtual/powercap',
+  '/sys/firmware',
+];
+
+const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+export function ociSpec(spec: ContainerSpec): object {
+  return {
+    ociVersion: '1.0.0',
+    process: processSpec(spec.process),
+    root: { path: spec.rootfs, readonly: false },
+    hostname: spec.hostname,
+    mounts: [
+      ...spec.tops.map(top => ({
+        destination: `/${top.name}`,
+        type: 'overlay',
+        source: 'overlay',
+        options: overlayOptions(top.layers),
+      })),
+      ...systemMounts(spec.network),
+      ...spec.binds.map(bind => ({
+        destination: bind.target,
+        type: 'bind',
+        source: bind.source,
+        options: ['bind', 'nosuid', 'nodev', bind.readOnly ? 'ro' : 'rw'],
+      })),
+    ],
+    ...(spec.pidMax === undefined ? {} : { hooks: { createContainer: [pidMaxHook(spec.pidMax)] } }),
+    ...(spec.seccompBpf === undefined ? {} : { annotations: { 'run.oci.seccomp_bpf_data': spec.seccompBpf } }),
+    linux: {
+      namespaces: namespaces(spec.network),
+      maskedPaths,
+      readonlyPaths,
+      ...(spec.seccompBpf === undefined && spec.seccompProfile !== undefined ? { seccomp: spec.seccompProfile } : {}),
+    },
+  };
+}
+
+/** Also the whole of `crun exec -p`. */
+export function processSpec(process: ContainerProcessSpec): object {
+  const effective = process.user.uid === 0 ? capabilities : [];
+  return {
+    terminal: process.tty !== undefined,
+    ...(process.tty === undefined ? {} : { consoleSize: { width: process.tty.cols, height: process.tty.rows } }),
+    user: { uid: process.user.uid, gid: process.user.gid, additionalGids: process.user.additionalGids },
+    args: process.args,
+    env: process.env,
+    cwd: process.cwd,
+    capabilities: { bounding: capabilities, effective, permitted: effective, inheritable: [], ambient: [] },
+    noNewPrivileges: true,
+  };
+}
+
+function systemMounts(network: ContainerSpec['network']): object[] {
+  return [
+    mount('/proc', 'proc', 'proc', ['nosuid', 'noexec', 'nodev']),
+    mount('/dev', 'tmpfs', 'tmpfs', ['nosuid', 'strictatime', 'mode=755', 'size=65536k']),
+    mount('/dev/pts', 'devpts', 'devpts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620']),
+    mount('/dev/shm', 'tmpfs', 'shm', ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k']),
+    mount('/dev/mqueue', 'mqueue', 'mqueue', ['nosuid', 'noexec', 'nodev']),
+    // A new sysfs needs a network namespace of one's own.
+    network === 'host'
+      ? mount('/sys', 'none', '/sys', ['bind', 'nosuid', 'noexec', 'nodev', 'ro'])
+      : mount('/sys', 'sysfs', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']),
+  ];
+}
+
+function mount(destination: string, type: string, source: string, options: readonly string[]): object {
+  return { destination, type, source, options };
+}
+
+function namespaces(network: ContainerSpec['network']): object[] {
+  const own = ['pid', 'ipc', 'uts', 'mount', 'cgroup'].map(type => ({ type }));
+  if (network === 'host') return own;
+  return [...own, network === 'none' ? { type: 'network' } : { type: 'network', path: network.path }];
+}
+
+/** Runs in the container's namespaces while /proc is still the host's and writable; the value is per pid namespace. */
+function pidMaxHook(pidMax: number): object {
+  return {
+    path: '/bin/sh',
+    args: ['sh', '-c', 'echo "$1" > /proc/sys/kernel/pid_max', 'sh', String(pidMax)],
+    env: [],
+  };
+}
