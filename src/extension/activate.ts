@@ -1,0 +1,102 @@
+import path from 'node:path';
+import * as vscode from 'vscode';
+import { defaultHome, logPath } from '../protocol/endpoint.ts';
+import { copyUuid, removeImage, tagImage, untagImage } from './commands/changeImage.ts';
+import { type CommandHandlers, registerCommands } from './commands/command.ts';
+import { doctorText } from './commands/doctor.ts';
+import { askImageSource, importImage } from './commands/importImage.ts';
+import { showMenu } from './commands/menu.ts';
+import { filesToRun, SandboxRuns } from './commands/runInSandbox.ts';
+import { contextKeys } from './contributions.ts';
+import { lineageText } from './documents/lineageText.ts';
+import { OutputDocuments } from './documents/outputDocuments.ts';
+import { ReportDocuments } from './documents/reportDocuments.ts';
+import { EngineConnection } from './engineConnection.ts';
+import { LiveOperations } from './liveOperations.ts';
+import { settingOf } from './settings.ts';
+import { StatusBar } from './statusBar.ts';
+import { ImagesView } from './views/imagesView.ts';
+import { shortId } from './views/labels.ts';
+import { OperationsView } from './views/operationsView.ts';
+
+/** For tests and other extensions: how long activation took. */
+export interface CoppiceExtension {
+  readonly activationMs: number;
+}
+
+/** The composition root. Nothing here speaks to the engine: the first shown view or command does. */
+export function activate(context: vscode.ExtensionContext): CoppiceExtension {
+  const start = performance.now();
+  const own = <T extends vscode.Disposable>(thing: T): T => {
+    context.subscriptions.push(thing);
+    return thing;
+  };
+  const log = own(vscode.window.createOutputChannel('Coppice', { log: true }));
+  const location = {
+    home: defaultHome(),
+    script: path.join(context.extensionPath, 'dist', 'engine.js'),
+    start: true,
+  };
+  const connection = own(new EngineConnection(location, log));
+  const live = own(new LiveOperations(connection, log));
+  const images = own(new ImagesView(connection));
+  const operations = own(new OperationsView(connection, live));
+  const outputs = own(new OutputDocuments(connection));
+  const reports = own(new ReportDocuments());
+  const runs = own(new SandboxRuns(connection, log));
+  own(new StatusBar(connection, live, log));
+  own(connection.onDidChangeState(({ kind }) => setContext(contextKeys.engine, kind)));
+  own(keepRunnableInContext());
+
+  const showLineage = async (image: string) =>
+    reports.show(`Lineage of ${shortId(image)}`, lineageText(await connection.call('lineage', { image }), Date.now()));
+  const handlers: CommandHandlers = {
+    'coppice.runInSandbox': (file, files) => runs.runFiles(filesToRun(file, files), { keep: false }),
+    'coppice.runInSandboxAndKeep': (file, files) => runs.runFiles(filesToRun(file, files), { keep: true }),
+    'coppice.runHere': row => runs.runFiles(filesToRun(undefined, undefined), { keep: false, image: row.image.uuid }),
+    'coppice.importHost': () => importImage(connection, 'host:'),
+    'coppice.importImage': async given => {
+      const source = typeof given === 'string' ? given : await askImageSource();
+      if (source) await importImage(connection, source);
+    },
+    'coppice.copyUuid': row => copyUuid(row.image),
+    'coppice.tagImage': (row, tag) => tagImage(connection, row.image, typeof tag === 'string' ? tag : undefined),
+    'coppice.untagImage': row => untagImage(connection, row.image),
+    'coppice.showLineage': row => showLineage(row.image.uuid),
+    'coppice.removeImage': row => removeImage(connection, row.image),
+    'coppice.moreImages': () => images.showMore(),
+    'coppice.openOutput': row => outputs.show(row.operation),
+    'coppice.cancelOperation': async (row, rows) => {
+      for (const { operation } of rows ?? [row]) {
+        await connection.call('cancel_operation', { operation_id: operation.operation_id });
+      }
+    },
+    'coppice.showResultImage': row => row.operation.result_image && showLineage(row.operation.result_image),
+    'coppice.refresh': () => {
+      images.refresh();
+      operations.refresh();
+    },
+    'coppice.showMenu': showMenu,
+    'coppice.showLog': () => log.show(true),
+    'coppice.showEngineLog': () =>
+      vscode.commands.executeCommand('vscode.open', vscode.Uri.file(logPath(connection.home))),
+    'coppice.doctor': async () => reports.show('Coppice Doctor.md', await doctorText(connection)),
+  };
+  own(registerCommands(handlers, log));
+  const activationMs = performance.now() - start;
+  log.info(`activated in ${activationMs.toFixed(1)} ms`);
+  return { activationMs };
+}
+
+/** Menus show "Run in Sandbox" on the files that the setting knows. */
+function keepRunnableInContext(): vscode.Disposable {
+  const set = () => setContext(contextKeys.runnable, Object.keys(settingOf('coppice.runners', undefined)));
+  set();
+  return vscode.workspace.onDidChangeConfiguration(change => {
+    if (change.affectsConfiguration('coppice.runners')) set();
+  });
+}
+
+function setContext(key: string, value: unknown): void {
+  void vscode.commands.executeCommand('setContext', key, value);
+}

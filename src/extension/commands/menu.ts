@@ -1,0 +1,28 @@
+import * as vscode from 'vscode';
+import { type CommandId, commands } from '../contributions.ts';
+
+const OFFERED: readonly (CommandId | `${string}.focus`)[] = [
+  'coppice.runInSandbox',
+  'coppice.runInSandboxAndKeep',
+  'coppice.importImage',
+  'coppice.images.focus',
+  'coppice.operations.focus',
+  'coppice.doctor',
+  'coppice.showEngineLog',
+  'coppice.showLog',
+];
+const FOCUS: Readonly<Record<string, string>> = {
+  'coppice.images.focus': '$(layers) Show Images',
+  'coppice.operations.focus': '$(list-unordered) Show Operations',
+};
+
+/** What the status bar item offers. */
+export async function showMenu(): Promise<void> {
+  const items = OFFERED.map(command => ({ command, label: FOCUS[command] ?? label(commands[command as CommandId]) }));
+  const chosen = await vscode.window.showQuickPick(items, { title: 'Coppice' });
+  if (chosen) await vscode.commands.executeCommand(chosen.command);
+}
+
+function label(text: { readonly title: string; readonly icon?: string }): string {
+  return `${text.icon ?? '$(blank)'} ${text.title}`;
+}

@@ -1,0 +1,137 @@
+/**
+ * Every command, view, context key and setting of the extension, once. `manifest.ts` makes package.json's part from it,
+ * the code registers and reads by it. Imports nothing, so that tests and the generator run without VS Code.
+ */
+
+export const container = { id: 'coppice', title: 'Coppice', icon: 'media/coppice.svg' } as const;
+
+export const views = {
+  images: { id: 'coppice.images', name: 'Images' },
+  operations: { id: 'coppice.operations', name: 'Operations' },
+} as const;
+
+export const contextKeys = {
+  /** `idle`, `connecting`, `connected` or `failed`. */
+  engine: 'coppice.engine',
+  /** Names and extensions of the files that `coppice.runners` knows. */
+  runnable: 'coppice.runnable',
+} as const;
+
+/** What a tree item is, for `viewItem` in menus: words that a `=~` can look for. */
+export const itemKinds = {
+  image: 'image',
+  taggedImage: 'image tagged',
+  waiting: 'operation live',
+  running: 'operation live',
+  finished: 'operation finished',
+  finishedWithImage: 'operation finished kept',
+} as const;
+export type ItemKind = (typeof itemKinds)[keyof typeof itemKinds];
+
+export interface CommandText {
+  readonly title: string;
+  readonly icon?: string;
+  readonly enablement?: string;
+  /** false: only in menus of the thing it needs. */
+  readonly palette?: false;
+}
+
+/** Running a workspace's code, even in a sandbox, waits until the workspace is trusted. */
+const TRUSTED = 'isWorkspaceTrusted';
+
+export const commands = {
+  'coppice.runInSandbox': { title: 'Run in Sandbox', icon: '$(play-circle)', enablement: TRUSTED },
+  'coppice.runInSandboxAndKeep': {
+    title: 'Run in Sandbox and Keep the Result',
+    icon: '$(run-all)',
+    enablement: TRUSTED,
+  },
+  'coppice.runHere': { title: 'Run Active File in This Image', icon: '$(play)', enablement: TRUSTED, palette: false },
+  'coppice.importHost': { title: 'Import This Machine (host:)', icon: '$(vm)' },
+  'coppice.importImage': { title: 'Import Image…', icon: '$(add)' },
+  'coppice.copyUuid': { title: 'Copy UUID', icon: '$(copy)', palette: false },
+  'coppice.tagImage': { title: 'Tag…', icon: '$(tag)', palette: false },
+  'coppice.untagImage': { title: 'Remove Tag', palette: false },
+  'coppice.showLineage': { title: 'Show Lineage', icon: '$(type-hierarchy)', palette: false },
+  'coppice.removeImage': { title: 'Remove Image…', icon: '$(trash)', palette: false },
+  'coppice.moreImages': { title: 'Show More Images', palette: false },
+  'coppice.openOutput': { title: 'Open Output', icon: '$(output)', palette: false },
+  'coppice.cancelOperation': { title: 'Cancel', icon: '$(debug-stop)', palette: false },
+  'coppice.showResultImage': { title: 'Show Lineage of the Result', icon: '$(type-hierarchy)', palette: false },
+  'coppice.refresh': { title: 'Refresh', icon: '$(refresh)' },
+  'coppice.showMenu': { title: 'Show Actions' },
+  'coppice.showLog': { title: 'Show Log' },
+  'coppice.showEngineLog': { title: 'Show Engine Log' },
+  'coppice.doctor': { title: 'Check the Engine (Doctor)' },
+} as const satisfies Record<`coppice.${string}`, CommandText>;
+export type CommandId = keyof typeof commands;
+
+export const networks = ['nat', 'none', 'host'] as const;
+export type Network = (typeof networks)[number];
+
+/** A file's name or extension → the command that runs it; the file's path is appended. */
+export type Runners = Readonly<Record<string, string>>;
+
+export const settings = {
+  'coppice.image': {
+    default: '' as string,
+    schema: { type: 'string' },
+    scope: 'resource',
+    description:
+      'The image that **Run in Sandbox** starts from: `tag:NAME`, `branch:NAME` or a UUID. Empty: the head of the checked-out branch, else the default base image.',
+  },
+  'coppice.runners': {
+    default: {
+      '.py': 'python3',
+      '.js': 'node',
+      '.mjs': 'node',
+      '.cjs': 'node',
+      '.ts': 'node',
+      '.mts': 'node',
+      '.sh': 'sh',
+      '.bash': 'bash',
+      '.pl': 'perl',
+      '.rb': 'ruby',
+      '.php': 'php',
+      '.lua': 'lua',
+      '.R': 'Rscript',
+      '.awk': 'awk -f',
+      '.go': 'go run',
+      Makefile: 'make -f',
+      makefile: 'make -f',
+      GNUmakefile: 'make -f',
+    } as Runners,
+    schema: { type: 'object', additionalProperties: { type: 'string' } },
+    scope: 'resource',
+    restricted: true,
+    description:
+      'The command that runs a file, by its name (`Makefile`) or extension (`.py`). The file’s path is appended. Other files run by their `#!` line.',
+  },
+  'coppice.network': {
+    default: 'nat' as Network,
+    schema: {
+      type: 'string',
+      enum: networks,
+      enumDescriptions: [
+        'Reaches out, through a network of its own.',
+        'Reaches nothing.',
+        'Shares the machine’s network.',
+      ],
+    },
+    scope: 'resource',
+    restricted: true,
+    description: 'What **Run in Sandbox** can reach.',
+  },
+} as const satisfies Record<`coppice.${string}`, SettingText>;
+
+export interface SettingText {
+  readonly default: unknown;
+  readonly schema: Readonly<Record<string, unknown>>;
+  readonly scope: 'resource' | 'window' | 'machine';
+  readonly description: string;
+  /** true: a value from an untrusted workspace does not count. */
+  readonly restricted?: true;
+}
+
+export type SettingId = keyof typeof settings;
+export type SettingValue<S extends SettingId> = (typeof settings)[S]['default'];

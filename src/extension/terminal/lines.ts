@@ -1,0 +1,51 @@
+import type { CoppiceError } from '../../protocol/errors.ts';
+import type { OperationView } from '../../protocol/schemas/operations.ts';
+import { duration, oneLine, outcome, shortId } from '../views/labels.ts';
+
+/** The lines Coppice itself writes around a program's output. */
+
+const dim = (text: string) => `\u001b[2m${text}\u001b[22m`;
+const bold = (text: string) => `\u001b[1m${text}\u001b[22m`;
+const red = (text: string) => `\u001b[31m${text}\u001b[39m`;
+const green = (text: string) => `\u001b[32m${text}\u001b[39m`;
+const yellow = (text: string) => `\u001b[33m${text}\u001b[39m`;
+
+const NOT_FOUND = 127;
+const AFTER = 'Enter runs it again, Ctrl-D closes';
+
+export const startLine = (title: string): string => `${dim('❯')} ${bold(oneLine(title))}`;
+
+/** State, time, what was kept, and for the usual stumbling blocks the next step. */
+export function endLine(operation: OperationView): string {
+  const facts = [
+    duration(operation.duration_ms ?? 0),
+    ...(operation.image === null ? [] : [`in ${shortId(operation.image)}`]),
+    ...kept(operation),
+  ];
+  const line = `${state(operation)} ${dim(`· ${facts.join(' · ')}`)}`;
+  const next = nextStep(operation);
+  return [line, ...(next === undefined ? [] : [yellow(next)]), dim(AFTER)].join('\n');
+}
+
+export function failure(error: CoppiceError): string {
+  return [red(`✘ ${error.message}`), ...(error.fix === undefined ? [] : [yellow(error.fix)]), dim(AFTER)].join('\n');
+}
+
+function state(operation: OperationView): string {
+  if (operation.status === 'SUCCESS') return green(`✔ ${outcome(operation)}`);
+  if (operation.status === 'CANCELLED') return yellow('⊘ cancelled');
+  return red(`✘ ${outcome(operation)}`);
+}
+
+function kept(operation: OperationView): string[] {
+  if (operation.result_image === null || operation.result_image === operation.image) {
+    return operation.disposable || operation.filesystem_changed !== false ? [] : ['nothing changed'];
+  }
+  return [`kept as ${shortId(operation.result_image)}`];
+}
+
+function nextStep(operation: OperationView): string | undefined {
+  if (operation.error?.fix !== undefined) return operation.error.fix;
+  if (operation.exit_code !== NOT_FOUND) return undefined;
+  return 'The command was not found in this image. Choose another image (coppice.image) or command (coppice.runners).';
+}

@@ -1,0 +1,47 @@
+import type { Runners } from '../contributions.ts';
+
+/** Which command runs a file. Pure, so that every rule is a unit test. */
+
+export interface FileToRun {
+  /** `main.py` */
+  readonly name: string;
+  /** The first line of its text, for `#!`. */
+  readonly firstLine: string;
+}
+
+/** By its whole name, by its extension, by its `#!` line; undefined when none of them tells. */
+export function runnerOf(file: FileToRun, runners: Runners): string | undefined {
+  const byName = runners[file.name] ?? runners[extension(file.name)];
+  if (byName !== undefined && byName.trim() !== '') return byName;
+  return interpreter(file.firstLine);
+}
+
+export function extension(name: string): string {
+  const dot = name.lastIndexOf('.');
+  return dot > 0 ? name.slice(dot) : '';
+}
+
+/** `#!/usr/bin/env -S python3 -u` → `python3 -u`; only plain words, because the runner is read by a shell. */
+function interpreter(firstLine: string): string | undefined {
+  const line = /^#!\s*(?:\/usr\/bin\/env\s+(?:-S\s+)?)?([\w./+-]+(?:[ \t]+[\w./=+-]+)*)\s*$/.exec(firstLine);
+  return line?.[1];
+}
+
+export interface Place {
+  /** Working directory inside. */
+  readonly cwd: string;
+  /** The file's path inside. */
+  readonly path: string;
+  /** The file as an argument, from `cwd`: never looks like an option. */
+  readonly argument: string;
+}
+
+/** `/workspace/<folder>/<relative path>`; a file of no workspace folder goes to `/workspace` itself. */
+export function placeOf(file: string, folder: { readonly name: string; readonly path: string } | undefined): Place {
+  const inFolder = folder !== undefined && file.startsWith(`${folder.path.replace(/\/$/, '')}/`);
+  const relative = inFolder
+    ? file.slice(folder.path.replace(/\/$/, '').length + 1)
+    : (file.split('/').at(-1) ?? 'file');
+  const cwd = inFolder ? `/workspace/${folder.name.replaceAll(/[/\0]/g, '_')}` : '/workspace';
+  return { cwd, path: `${cwd}/${relative}`, argument: relative.startsWith('-') ? `./${relative}` : relative };
+}

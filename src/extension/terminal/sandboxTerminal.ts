@@ -1,0 +1,135 @@
+import { StringDecoder } from 'node:string_decoder';
+import * as vscode from 'vscode';
+import { followOutput } from '../../client/followOutput.ts';
+import type { CoppiceError } from '../../protocol/errors.ts';
+import type { StreamName } from '../../protocol/events.ts';
+import type { OperationResult } from '../../protocol/schemas/operations.ts';
+import type { VerbInput } from '../../protocol/verbs.ts';
+import { asCoppiceError, type EngineConnection } from '../engineConnection.ts';
+import { endLine, failure, startLine } from './lines.ts';
+
+export interface SandboxCommand {
+  /** The terminal's name. */
+  readonly name: string;
+  /** What is shown as the command line. */
+  readonly title: string;
+  /** Made anew for each run, so that a run again takes the file as it is then. */
+  prepare(): Promise<VerbInput<'run'>>;
+}
+
+const LONGEST_WAIT_S = 604_800;
+const CTRL_C = '\u0003';
+const CTRL_D = '\u0004';
+
+/** One command in a sandbox, shown as a terminal: live output, Ctrl-C cancels, Enter runs it again. */
+export class SandboxTerminal implements vscode.Pseudoterminal {
+  readonly #connection: EngineConnection;
+  readonly #log: vscode.LogOutputChannel;
+  readonly #written = new vscode.EventEmitter<string>();
+  readonly #closed = new vscode.EventEmitter<void>();
+  readonly #command: SandboxCommand;
+  #running = false;
+  #operation: string | undefined;
+  #cancelled = false;
+  #atLineStart = true;
+
+  readonly onDidWrite = this.#written.event;
+  readonly onDidClose = this.#closed.event;
+
+  constructor(connection: EngineConnection, log: vscode.LogOutputChannel, command: SandboxCommand) {
+    this.#connection = connection;
+    this.#log = log;
+    this.#command = command;
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  open(): void {
+    void this.run();
+  }
+
+  close(): void {
+    this.#written.dispose();
+    this.#closed.dispose();
+  }
+
+  handleInput(data: string): void {
+    if (data === CTRL_C && this.#running) void this.cancel();
+    else if (this.#running)
+      return; // A run has no standard input of its own yet.
+    else if (data === '\r') void this.run();
+    else if (data === CTRL_C || data === CTRL_D) this.#closed.fire();
+  }
+
+  async run(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    this.#cancelled = false;
+    this.#operation = undefined;
+    this.#line(startLine(this.#command.title));
+    try {
+      this.#end(await this.#start());
+    } catch (error) {
+      this.#fail(asCoppiceError(error));
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async cancel(): Promise<void> {
+    this.#cancelled = true;
+    if (this.#operation === undefined) return;
+    try {
+      await this.#connection.call('cancel_operation', { operation_id: this.#operation });
+    } catch (error) {
+      this.#fail(asCoppiceError(error));
+    }
+  }
+
+  async #start(): Promise<OperationResult> {
+    const input = await this.#command.prepare();
+    const client = await this.#connection.client();
+    const { operation_id } = await client.call('run', { ...input, wait: false });
+    this.#operation = operation_id;
+    this.#log.info(`${operation_id}: ${this.#command.title}`);
+    if (this.#cancelled) await this.cancel();
+    const finished = client.call('wait_operations', {
+      operation_ids: [operation_id],
+      timeout: LONGEST_WAIT_S,
+      truncate_output_at: 0,
+    });
+    const decoders: Record<StreamName, StringDecoder> = {
+      stdout: new StringDecoder('utf8'),
+      stderr: new StringDecoder('utf8'),
+    };
+    await followOutput(
+      client,
+      operation_id,
+      { write: (stream, bytes) => this.#write(decoders[stream].write(bytes)) },
+      finished,
+    );
+    return (await finished).results[operation_id]!;
+  }
+
+  #end(operation: OperationResult): void {
+    this.#line(endLine(operation));
+  }
+
+  #fail(error: CoppiceError): void {
+    this.#log.error(`${this.#command.title}: ${error.message} ${error.fix ?? ''}`);
+    this.#line(failure(error));
+  }
+
+  /** A line of our own, never glued to the program's last one. */
+  #line(text: string): void {
+    this.#write(`${this.#atLineStart ? '' : '\n'}${text}\n`);
+  }
+
+  #write(text: string): void {
+    if (text === '') return;
+    this.#atLineStart = text.endsWith('\n');
+    this.#written.fire(text.replaceAll(/\r?\n/g, '\r\n'));
+  }
+}
