@@ -1,0 +1,84 @@
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { npmCli, runProjectNode } from './command.mjs';
+import { ensureDebianPackages } from './debian.mjs';
+import { inCache, inRoot, projectNode } from './paths.mjs';
+
+/** The npm package that carries VS Code 1.139. Its install scripts insist on Node 24, so it lives apart from node_modules. */
+const codeServer = 'code-server@4.139.1';
+
+const installations = inCache('vscode');
+
+/** The folder of VS Code's own server; test/harness/vscode.ts knows it too. */
+export const vscodeServer = path.join(installations, 'current', 'node_modules', 'code-server', 'lib', 'vscode');
+
+export async function ensureVscode() {
+  const nodeVersion = spawnSync(projectNode, ['--version'], { encoding: 'utf8' }).stdout.trim();
+  const key = `${codeServer}-node-${nodeVersion}`;
+  if (!existsSync(path.join(installations, key))) {
+    await ensureDebianPackages(['building the editor']);
+    await install(key, nodeVersion);
+  }
+  pointCurrentAt(key);
+}
+
+async function install(key, nodeVersion) {
+  console.log(`set-up: installing VS Code (${codeServer}), about two minutes, once`);
+  mkdirSync(installations, { recursive: true });
+  removeAbandoned();
+  const unfinished = path.join(installations, `unfinished-${process.pid}`);
+  await npmInstall(unfinished, codeServer, { npm_config_nodedir: await nodeHeaders(nodeVersion) });
+  renameSync(unfinished, path.join(installations, key));
+}
+
+/** An interrupted set-up leaves half a gigabyte behind. */
+function removeAbandoned() {
+  for (const name of readdirSync(installations)) {
+    const [, pid] = /^unfinished-(\d+)$/.exec(name) ?? [];
+    if (pid && !existsSync(`/proc/${pid}`)) rmSync(path.join(installations, name), { recursive: true, force: true });
+  }
+}
+
+/** Native modules are compiled against headers, which come with Node's npm package and not from a download site. */
+async function nodeHeaders(nodeVersion) {
+  const platformPackage = `node-${process.platform}-${process.arch}`;
+  const besideNode = inRoot('node_modules', 'node', 'node_modules', platformPackage);
+  if (hasHeaders(besideNode)) return besideNode;
+  const apart = inCache('node-headers', nodeVersion);
+  const installed = path.join(apart, 'node_modules', platformPackage);
+  if (!hasHeaders(installed)) await npmInstall(apart, `${platformPackage}@${nodeVersion.slice(1)}`);
+  return installed;
+}
+
+const hasHeaders = folder => existsSync(path.join(folder, 'include', 'node', 'node.h'));
+
+async function npmInstall(folder, spec, env = {}) {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, 'package.json'), '{ "private": true }\n');
+  const allowScripts = { npm_config_dangerously_allow_all_scripts: 'true' };
+  const quietly = ['--no-audit', '--no-fund', '--no-progress', '--no-package-lock'];
+  await runProjectNode([npmCli(), 'install', ...quietly, spec], {
+    cwd: folder,
+    env: { ...allowScripts, ...env },
+    quiet: true,
+  });
+}
+
+/** One name for the installed version, moved in one step, so that the harness need not know versions. */
+function pointCurrentAt(key) {
+  const current = path.join(installations, 'current');
+  if (existsSync(current) && readlinkSync(current) === key) return;
+  const next = `${current}-${process.pid}`;
+  symlinkSync(key, next);
+  renameSync(next, current);
+}

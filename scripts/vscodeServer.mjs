@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { runProjectNode } from './command.mjs';
+import { projectNode } from './paths.mjs';
+import { vscodeServer } from './vscode.mjs';
+
+// The real VS Code server on a free loopback port. Types: vscodeServer.d.mts.
+
+/** Puts a packaged extension where a server of the same data folder finds it. */
+export async function installVsix(dataFolder, vsix) {
+  await runProjectNode(['out/server-main.js', '--install-extension', vsix, ...folders(dataFolder)], {
+    cwd: vscodeServer,
+    quiet: true,
+  });
+}
+
+/** Settings as the user would have written them. */
+export function writeUserSettings(dataFolder, settings) {
+  const folder = path.join(dataFolder, 'data', 'User');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, 'settings.json'), JSON.stringify(settings, null, 2));
+}
+
+export async function startVscodeServer({ dataFolder, open = false, flags = [], env = {} }) {
+  const token = open ? undefined : randomBytes(16).toString('hex');
+  const server = spawn(
+    projectNode,
+    [
+      'out/server-main.js',
+      '--host',
+      '127.0.0.1',
+      '--port',
+      '0',
+      ...access(dataFolder, token),
+      ...folders(dataFolder),
+      ...flags,
+    ],
+    // A process group of its own: the server's file watcher and terminals outlive a plain kill.
+    { cwd: vscodeServer, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+  );
+  const dispose = () => killGroup(server);
+  try {
+    const port = await boundPort(server);
+    const authority = `127.0.0.1:${port}`;
+    return { authority, token, address: folder => address(authority, token, folder), dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+function folders(dataFolder) {
+  const extensions = path.join(dataFolder, 'extensions');
+  return [
+    '--accept-server-license-terms',
+    '--telemetry-level',
+    'off',
+    '--server-data-dir',
+    dataFolder,
+    '--extensions-dir',
+    extensions,
+  ];
+}
+
+/** In a file of its own: every user of the machine can read a command line. */
+function access(dataFolder, token) {
+  if (!token) return ['--without-connection-token'];
+  mkdirSync(dataFolder, { recursive: true });
+  const file = path.join(dataFolder, 'connection-token');
+  writeFileSync(file, token, { mode: 0o600 });
+  return ['--connection-token-file', file];
+}
+
+function boundPort(server) {
+  return new Promise((resolve, reject) => {
+    let output = '';
+    const listen = chunk => {
+      output += chunk;
+      const [, port] = /Extension host agent listening on (\d+)/.exec(output) ?? [];
+      if (port) resolve(Number(port));
+    };
+    server.stdout.on('data', listen);
+    server.stderr.on('data', listen);
+    server.once('error', reject);
+    server.once('exit', code => reject(new Error(`VS Code's server ended with ${code}\n${output}`)));
+  });
+}
+
+function address(authority, token, folder) {
+  const query = new URLSearchParams({ ...(token && { tkn: token }), folder });
+  return `http://${authority}/?${query}`;
+}
+
+function killGroup(server) {
+  if (server.pid === undefined) return;
+  try {
+    process.kill(-server.pid, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
