@@ -33,10 +33,12 @@ export class Engine {
   readonly #images: ImageStore;
   readonly #spools: Spools;
   readonly #drift: HostDrift;
+  readonly #log: Log;
   readonly #handlers: Handlers;
 
   constructor(home: string, settings: EngineSettings, runtime: Runtime, log: Log) {
     this.#runtime = runtime;
+    this.#log = log;
     this.#database = new Database(home);
     const blobs = new Blobs(home);
     this.#spools = new Spools(home, settings.outputCap);
@@ -90,11 +92,13 @@ export class Engine {
     };
   }
 
-  /** After whatever happened before: unfinished operations end, what belongs to nothing goes. */
-  async recover(): Promise<void> {
+  /** After whatever happened before: unfinished operations end, and what belongs to nothing goes, while we already serve. */
+  recover(): void {
     this.#operations.endInterrupted();
     this.#spools.reap(source => source.startsWith('op-') && this.#operations.find(source) !== undefined);
-    await this.#runtime.reap({ images: this.#images.living().map(toRuntimeImage), sandboxes: [] });
+    this.#runtime
+      .reap({ images: this.#images.living().map(toRuntimeImage), sandboxes: [] })
+      .catch(error => this.#log.error('cleaning up after an earlier engine', error));
   }
 
   async dispatch(verb: string, input: unknown, call: Call): Promise<unknown> {

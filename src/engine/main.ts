@@ -97,7 +97,7 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     }, settings.idleStopSeconds * 1000);
   };
 
-  await engine.recover();
+  engine.recover();
   await server.listen();
   watchIdle();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void shutDown(signal));
