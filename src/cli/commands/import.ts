@@ -1,0 +1,63 @@
+import path from 'node:path';
+import { shortId } from '../../verbs/wording.ts';
+import { defineCommand } from '../command.ts';
+import { errorLine } from '../errorReport.ts';
+import { EXIT } from '../exitCode.ts';
+import { printJson } from '../printJson.ts';
+import { ProgressLine } from '../progressLine.ts';
+
+export const importImage = defineCommand({
+  name: 'import',
+  group: 'Images',
+  summary: 'Make a base image',
+  description:
+    'host: is this machine’s own system, copy-on-write and with no download. rootfs:PATH takes a tar (plain, gzip or\n' +
+    'zstd) or a folder. What is already here is not imported again.',
+  arguments: [{ name: 'SOURCE', help: 'host:, rootfs:PATH, or a path', completes: 'file' }],
+  options: {
+    tag: { short: 't', value: 'TAG', help: 'Name the image' },
+    force: { help: 'Import again although it is here' },
+  },
+  examples: [
+    ['coppice import host: --tag base', 'this machine as a base'],
+    ['coppice import ./debian.tar.gz -t debian', 'a root file system'],
+  ],
+  run: async (context, { words, options }) => {
+    const client = await context.connect();
+    const progress = new ProgressLine(context.terminal.err);
+    const cancel = new AbortController();
+    const result = await context.interrupts.during(
+      () => cancel.abort(),
+      () =>
+        client
+          .call(
+            'import_image',
+            {
+              registry_url: absoluteSource(words[0]!, context.cwd),
+              ...(options.tag === undefined ? {} : { tag: options.tag }),
+              force: options.force,
+            },
+            { onProgress: progress.show, signal: cancel.signal },
+          )
+          .finally(() => progress.clear()),
+    );
+    const { out, err } = context.terminal;
+    if (context.json) printJson(context, result);
+    else if (result.error) err.line(`${err.style('red', 'coppice:')} ${errorLine(result.error)}`);
+    else if (result.image !== null) {
+      const tag = result.tag === null ? '' : `  ${out.style('green', result.tag)}`;
+      const note = result.already_present ? out.style('dim', '  already here') : '';
+      out.line(`${out.style('cyan', shortId(result.image))}${tag}${note}`);
+    }
+    if (result.status === 'CANCELLED') return EXIT.cancelled;
+    return result.status === 'SUCCESS' ? EXIT.ok : EXIT.failed;
+  },
+});
+
+/** Sources that name a place on this machine are relative to where the person is. */
+export function absoluteSource(source: string, cwd: string): string {
+  const [, scheme, place] = /^(rootfs|oci|oci-archive|docker-archive):(?!\/\/)(.+)$/s.exec(source) ?? [];
+  if (scheme !== undefined && place !== undefined) return `${scheme}:${path.resolve(cwd, place)}`;
+  if (/^\.{0,2}\//.test(source)) return `rootfs:${path.resolve(cwd, source)}`;
+  return source;
+}

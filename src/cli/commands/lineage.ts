@@ -1,0 +1,104 @@
+import type { ImageView, Lineage } from '../../protocol/schemas/images.ts';
+import { humanAge, humanSize, oneLine, shortId } from '../../verbs/wording.ts';
+import { defineCommand } from '../command.ts';
+import { EXIT } from '../exitCode.ts';
+import { printJson } from '../printJson.ts';
+import { tableLines } from '../table.ts';
+import type { Channel } from '../terminal.ts';
+import { growTrees, type TreeRow } from '../tree.ts';
+import { branchNames } from './images.ts';
+
+export const lineage = defineCommand({
+  name: 'lineage',
+  group: 'Images',
+  summary: 'Show where an image comes from and what was made from it',
+  description:
+    'Draws the image’s ancestors and all its descendants, each with the command that made it. Without IMAGE: the\n' +
+    'whole family. To go back after a failure, run again from the parent.',
+  arguments: [{ name: 'IMAGE', help: 'UUID or its beginning, TAG, branch:NAME', optional: true, completes: 'image' }],
+  options: { all: { short: 'a', help: 'Siblings and their descendants too' } },
+  examples: [['coppice lineage deps', 'the line that leads to deps, and on from it']],
+  run: async (context, { words, options }) => {
+    const client = await context.connect();
+    const asked = words[0] === undefined ? undefined : await client.call('lineage', { image: words[0] });
+    if (context.json && asked) {
+      printJson(context, asked);
+      return EXIT.ok;
+    }
+    const { images } = await client.call('list_images', { limit: 10_000 });
+    const shown = asked && !options.all ? relatives(images, asked) : asked ? family(images, asked) : images;
+    const { out, err } = context.terminal;
+    if (context.json) printJson(context, { images });
+    else if (shown.length === 0) err.line('No images yet. coppice import host: --tag base makes the first.');
+    else for (const line of treeLines(shown, asked, out)) out.line(line);
+    return EXIT.ok;
+  },
+});
+
+/** Ancestors, the image, descendants; no siblings of any of them. */
+function relatives(images: readonly ImageView[], asked: Lineage): readonly ImageView[] {
+  const kept = new Set([asked.image, ...asked.ancestors.map(edge => edge.image)]);
+  return images.filter(image => kept.has(image.uuid) || leadsTo(images, image, asked.image));
+}
+
+const family = (images: readonly ImageView[], asked: Lineage): readonly ImageView[] =>
+  images.filter(image => image.uuid === asked.root.image || leadsTo(images, image, asked.root.image));
+
+function leadsTo(images: readonly ImageView[], image: ImageView, ancestor: string): boolean {
+  const byUuid = new Map(images.map(candidate => [candidate.uuid, candidate]));
+  for (let at: ImageView | undefined = image; at; at = at.parent === null ? undefined : byUuid.get(at.parent)) {
+    if (at.parent === ancestor) return true;
+  }
+  return false;
+}
+
+function treeLines(images: readonly ImageView[], asked: Lineage | undefined, channel: Channel): readonly string[] {
+  const exits = exitCodes(asked);
+  const oldestFirst = [...images].sort((a, b) => a.created_at.localeCompare(b.created_at));
+  return tableLines(
+    [
+      { title: 'IMAGE' },
+      { title: 'TAG' },
+      { title: 'SIZE', align: 'right' },
+      { title: 'CREATED' },
+      { title: 'MADE BY', flexible: true },
+    ],
+    growTrees(
+      oldestFirst,
+      image => image.uuid,
+      image => image.parent,
+    ).map(row => cells(row, asked?.image, exits, channel)),
+    channel,
+  );
+}
+
+function cells(
+  { stem, item: image }: TreeRow<ImageView>,
+  asked: string | undefined,
+  exits: ReadonlyMap<string, number>,
+  channel: Channel,
+): readonly string[] {
+  const isAsked = image.uuid === asked;
+  const exit = exits.get(image.uuid);
+  const failed = exit === undefined || exit === 0 ? '' : channel.style('red', ` exit ${exit}`);
+  return [
+    `${channel.style('dim', stem)}${isAsked ? '◉' : '○'} ${channel.style(isAsked ? ['cyan', 'bold'] : 'cyan', shortId(image.uuid))}`,
+    channel.style('green', image.tag ?? '') + branchNames(image, channel),
+    channel.style('dim', image.parent === null ? humanSize(image.size) : `+${humanSize(image.size)}`),
+    channel.style('dim', humanAge(image.created_at)),
+    oneLine(image.title, 200) + failed,
+  ];
+}
+
+/** Each edge carries the exit code of the command that led to the next image on the way. */
+function exitCodes(asked: Lineage | undefined): ReadonlyMap<string, number> {
+  const codes = new Map<string, number>();
+  if (!asked) return codes;
+  for (const child of asked.children) if (child.exit_code !== null) codes.set(child.image, child.exit_code);
+  let below = asked.image;
+  for (const edge of asked.ancestors) {
+    if (edge.exit_code !== null) codes.set(below, edge.exit_code);
+    below = edge.image;
+  }
+  return codes;
+}

@@ -1,0 +1,64 @@
+import { createInterface } from 'node:readline/promises';
+import { styleText } from 'node:util';
+
+type Format = Parameters<typeof styleText>[0];
+
+/** One output stream: what is written there, and whether a person sees colours on it. */
+export interface Channel {
+  readonly isTerminal: boolean;
+  /** Columns; wide when nobody looks. */
+  readonly width: number;
+  line(text?: string): void;
+  write(bytes: Buffer | string): void;
+  style(format: Format, text: string): string;
+}
+
+export interface Terminal {
+  readonly out: Channel;
+  readonly err: Channel;
+  /** The person can be asked. */
+  readonly interactive: boolean;
+  /** true only for an explicit yes. */
+  confirm(question: string): Promise<boolean>;
+}
+
+export function openTerminal(
+  stdin: NodeJS.ReadStream,
+  stdout: NodeJS.WriteStream,
+  stderr: NodeJS.WriteStream,
+  env: NodeJS.ProcessEnv,
+): Terminal {
+  return {
+    out: channel(stdout, env),
+    err: channel(stderr, env),
+    interactive: stdin.isTTY === true && stderr.isTTY === true,
+    confirm: async question => {
+      const prompt = createInterface({ input: stdin, output: stderr });
+      try {
+        return /^y(es)?$/i.test((await prompt.question(`${question} [y/N] `)).trim());
+      } finally {
+        prompt.close();
+      }
+    },
+  };
+}
+
+function channel(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Channel {
+  const coloured = hasColours(stream.isTTY === true, env);
+  return {
+    isTerminal: stream.isTTY === true,
+    get width() {
+      return stream.isTTY === true ? Math.max(40, stream.columns ?? 80) : 1000;
+    },
+    line: (text = '') => void stream.write(`${text}\n`),
+    write: bytes => void stream.write(bytes),
+    style: (format, text) => (coloured && text !== '' ? styleText(format, text, { validateStream: false }) : text),
+  };
+}
+
+/** https://no-color.org, and FORCE_COLOR for logs that are shown with colours later. */
+export function hasColours(isTerminal: boolean, env: NodeJS.ProcessEnv): boolean {
+  if (env.NO_COLOR !== undefined && env.NO_COLOR !== '') return false;
+  if (env.FORCE_COLOR !== undefined && env.FORCE_COLOR !== '') return env.FORCE_COLOR !== '0';
+  return isTerminal && env.TERM !== 'dumb';
+}

@@ -1,0 +1,26 @@
+import type { VerbInput, VerbName } from '../protocol/verbs.ts';
+import { branchVerbs } from './branches.ts';
+import { fileVerbs } from './files.ts';
+import { imageVerbs } from './images.ts';
+import { operationVerbs } from './operations.ts';
+import { sandboxVerbs } from './sandboxes.ts';
+import type { Verbs } from './verb.ts';
+
+/** The one table that MCP tools, language model tools and the terminal come from. */
+export const verbs: Verbs<VerbName> = {
+  ...operationVerbs,
+  ...imageVerbs,
+  ...fileVerbs,
+  ...branchVerbs,
+  ...sandboxVerbs,
+};
+
+export const verbNames = Object.keys(verbs) as readonly VerbName[];
+
+export type Surface = 'mcp' | 'cli';
+
+/** Where a surface's default differs from the schema's. An agent's run that hangs must end; a person's must not. */
+export const surfaceDefaults: { readonly [S in Surface]: { readonly [V in VerbName]?: Partial<VerbInput<V>> } } = {
+  mcp: { run: { timeout: 30 } },
+  cli: { run: { timeout: 0 } },
+};
