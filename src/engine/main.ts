@@ -83,7 +83,8 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     stop: force => {
       const count = busy();
       const will = force || count === 0;
-      if (will) setImmediate(() => void shutDown('asked to'));
+      // The answer goes out first.
+      if (will) setTimeout(() => void shutDown('asked to'), 20);
       return { stopping: will, busy: count };
     },
     onClients: () => watchIdle(),

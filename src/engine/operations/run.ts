@@ -156,7 +156,7 @@ export class Run {
       user: request.user ?? (base.config.user || undefined),
       stdin: request.stdin === undefined ? { kind: 'none' } : { kind: 'bytes', bytes: Buffer.from(request.stdin) },
       tty: undefined,
-      spool: this.#parts.spools.files(spool),
+      spool: this.#parts.spools.open(spool),
     };
     return {
       id,

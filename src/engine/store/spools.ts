@@ -22,7 +22,9 @@ export class Spools {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
   }
 
-  files(source: string): SpoolFiles {
+  /** Makes the files, empty, for a runtime to append to. */
+  open(source: string): SpoolFiles {
+    for (const stream of ['stdout', 'stderr'] as const) closeSync(openSync(this.#file(source, stream), 'a', 0o600));
     return { stdout: this.#file(source, 'stdout'), stderr: this.#file(source, 'stderr'), cap: this.#cap };
   }
 
