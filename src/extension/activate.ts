@@ -15,13 +15,17 @@ import { EngineConnection } from './engineConnection.ts';
 import { LiveOperations } from './liveOperations.ts';
 import { settingOf } from './settings.ts';
 import { StatusBar } from './statusBar.ts';
+import type { Row } from './views/engineTree.ts';
 import { ImagesView } from './views/imagesView.ts';
 import { shortId } from './views/labels.ts';
 import { OperationsView } from './views/operationsView.ts';
 
-/** For tests and other extensions: how long activation took. */
+/** For tests: how long activation took, and what VS Code gives no other way to look at. */
 export interface CoppiceExtension {
   readonly activationMs: number;
+  readonly connection: EngineConnection;
+  readonly images: vscode.TreeDataProvider<Row>;
+  readonly operations: vscode.TreeDataProvider<Row>;
 }
 
 /** The composition root. Nothing here speaks to the engine: the first shown view or command does. */
@@ -85,7 +89,7 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
   own(registerCommands(handlers, log));
   const activationMs = performance.now() - start;
   log.info(`activated in ${activationMs.toFixed(1)} ms`);
-  return { activationMs };
+  return { activationMs, connection, images, operations };
 }
 
 /** Menus show "Run in Sandbox" on the files that the setting knows. */

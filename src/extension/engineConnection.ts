@@ -15,7 +15,8 @@ export type EngineState =
   | { readonly kind: 'failed'; readonly error: CoppiceError };
 
 const TOPICS: readonly Topic[] = ['image', 'operation', 'branch'];
-const RECONNECT_AFTER_MS = 300;
+/** Long enough for a newer client that replaces the engine by its own. */
+const RECONNECT_AFTER_MS = 1000;
 /** An engine that ends sooner than this after a connection is not tried again by itself. */
 const SHORT_LIFE_MS = 5_000;
 

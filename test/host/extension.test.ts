@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as vscode from 'vscode';
+import type { CoppiceExtension } from '../../src/extension/activate.ts';
+import { commands } from '../../src/extension/contributions.ts';
+import type { Row } from '../../src/extension/views/engineTree.ts';
+import type { ImageRow } from '../../src/extension/views/imagesView.ts';
+import type { OperationRow } from '../../src/extension/views/operationsView.ts';
+
+/** The extension in VS Code's own extension host, with a real engine and real sandboxes. */
+
+const ACTIVATION_BUDGET_MS = 50;
+
+const extension = vscode.extensions.getExtension<CoppiceExtension>('coppice.coppice')!;
+const workspace = () => vscode.workspace.workspaceFolders![0]!.uri;
+const file = (name: string) => vscode.Uri.joinPath(workspace(), name);
+
+describe('activation', () => {
+  it(`takes at most ${ACTIVATION_BUDGET_MS} ms, and asks nothing of the engine`, async () => {
+    const started = performance.now();
+    const { activationMs, connection } = await extension.activate();
+    const waited = performance.now() - started;
+    console.log(`activation: ${activationMs.toFixed(1)} ms in activate(), ${waited.toFixed(1)} ms until it was there`);
+    assert.ok(activationMs <= ACTIVATION_BUDGET_MS, `${activationMs} ms`);
+    assert.equal(connection.state.kind, 'idle');
+  });
+
+  it('registers every command of contributions.ts', async () => {
+    const registered = new Set(await vscode.commands.getCommands(true));
+    for (const command of Object.keys(commands)) assert.ok(registered.has(command), `${command} is not registered`);
+  });
+});
+
+describe('Images', () => {
+  it('shows an imported host: image, and says what it is', async () => {
+    await vscode.commands.executeCommand('coppice.images.focus');
+    await vscode.commands.executeCommand('coppice.importHost');
+    const row = await hostImage();
+    const item = row.item(Date.now());
+    assert.equal(item.label, 'host');
+    assert.match(String(item.description), /just now/);
+    assert.match(item.contextValue ?? '', /^image tagged$/);
+  });
+
+  it('follows a tag that is moved and taken away', async () => {
+    const row = await hostImage();
+    await vscode.commands.executeCommand('coppice.tagImage', row, 'base');
+    await eventually('the tag base', async () =>
+      (await rows<ImageRow>('images')).find(({ image }) => image.tag === 'base'),
+    );
+    await vscode.commands.executeCommand('coppice.untagImage', row);
+    await eventually('no tag', async () => (await rows<ImageRow>('images')).find(({ image }) => image.tag === null));
+    await vscode.commands.executeCommand('coppice.tagImage', row, 'host');
+    await hostImage();
+  });
+
+  it('copies a UUID and shows a lineage', async () => {
+    const row = await hostImage();
+    await vscode.commands.executeCommand('coppice.copyUuid', row);
+    assert.equal(await vscode.env.clipboard.readText(), row.image.uuid);
+    await vscode.commands.executeCommand('coppice.showLineage', row);
+    assert.match(activeText(), /import host:/);
+  });
+});
+
+describe('Run in Sandbox', () => {
+  it('runs a Python file: output, exit state, nothing kept', async () => {
+    const operation = await runFile('src/hello.py');
+    assert.equal(operation.status, 'SUCCESS', JSON.stringify(operation.error));
+    assert.equal(operation.title, 'python3 src/hello.py');
+    assert.equal(operation.result_image, operation.image);
+    const text = await outputOf(operation.operation_id);
+    assert.match(text, /hello from a sandbox/);
+    assert.match(text, /working in \/workspace\/workspace, file .*src\/hello\.py/);
+    assert.match(text, /── stderr ──\nand this is stderr/);
+    assert.match(text, /── exit 0 · /);
+  });
+
+  it('keeps the result as a new image of the tree', async () => {
+    const operation = await runFile('src/hello.py', 'coppice.runInSandboxAndKeep');
+    assert.notEqual(operation.result_image, operation.image);
+    const kept = await eventually('the kept image', async () =>
+      (await rows<ImageRow>('images')).find(({ image }) => image.uuid === operation.result_image),
+    );
+    assert.equal(kept.image.parent, operation.image);
+  });
+
+  it('runs a Makefile, and a file by its #! line', async () => {
+    const made = await runFile('Makefile');
+    assert.match(await outputOf(made.operation_id), /made by make in \/workspace\/workspace/);
+    const tool = await runFile('tool');
+    assert.equal(tool.title, '/bin/sh tool');
+    assert.match(await outputOf(tool.operation_id), /run by its first line/);
+  });
+
+  it('takes what is in the editor, saved first', async () => {
+    const document = await vscode.workspace.openTextDocument(file('tool'));
+    const edit = new vscode.WorkspaceEdit();
+    edit.insert(document.uri, new vscode.Position(2, 0), 'echo "edited $((40 + 2))"\n');
+    await vscode.workspace.applyEdit(edit);
+    const operation = await runFile('tool');
+    assert.match(await outputOf(operation.operation_id), /edited 42/);
+  });
+
+  it('streams, and cancels a run that would not end', async () => {
+    await vscode.commands.executeCommand('coppice.runInSandbox', file('forever.sh'));
+    const row = await eventually('a running row with its last line', async () =>
+      (await rows<OperationRow>('operations')).find(
+        ({ operation }) => operation.status === 'EXECUTING' && /tick [3-9]/.test(operation.last_line),
+      ),
+    );
+    assert.equal((row.item(Date.now()).iconPath as vscode.ThemeIcon).id, 'loading~spin');
+    await vscode.commands.executeCommand('coppice.openOutput', row);
+    const document = vscode.window.activeTextEditor!.document;
+    const before = document.getText();
+    await eventually('a document that grows', async () => document.getText().length > before.length);
+    await vscode.commands.executeCommand('coppice.cancelOperation', row);
+    const ended = await finished(row.operation.operation_id);
+    assert.equal(ended.status, 'CANCELLED');
+    await eventually('its end in the document', async () => /── cancelled/.test(document.getText()));
+  });
+});
+
+describe('the engine dies', () => {
+  it('is started again, and the trees show what was there', async () => {
+    const { connection } = await extension.activate();
+    const { engine } = await connection.client();
+    process.kill(engine.pid, 'SIGKILL');
+    await eventually(
+      'another engine',
+      async () => connection.state.kind === 'connected' && connection.state.engine.pid !== engine.pid,
+      15_000,
+    );
+    await hostImage();
+    const operation = await runFile('Makefile');
+    assert.equal(operation.status, 'SUCCESS');
+  });
+});
+
+type Tree = 'images' | 'operations';
+
+async function rows<R extends Row>(name: Tree): Promise<R[]> {
+  const tree = (await extension.activate())[name];
+  const groups = (await tree.getChildren()) ?? [];
+  return groups.flatMap(group => [...group.children()]) as R[];
+}
+
+function hostImage(): Promise<ImageRow> {
+  return eventually('the host image', async () =>
+    (await rows<ImageRow>('images')).find(({ image }) => image.tag === 'host'),
+  );
+}
+
+/** Runs a file by the command and gives its finished operation. */
+async function runFile(
+  name: string,
+  command: 'coppice.runInSandbox' | 'coppice.runInSandboxAndKeep' = 'coppice.runInSandbox',
+) {
+  await vscode.commands.executeCommand('coppice.operations.focus');
+  const before = new Set((await rows<OperationRow>('operations')).map(({ operation }) => operation.operation_id));
+  await vscode.commands.executeCommand(command, file(name));
+  const row = await eventually(`an operation for ${name}`, async () =>
+    (await rows<OperationRow>('operations')).find(({ operation }) => !before.has(operation.operation_id)),
+  );
+  return finished(row.operation.operation_id);
+}
+
+async function finished(id: string) {
+  const row = await eventually(`the end of ${id}`, async () =>
+    (await rows<OperationRow>('operations')).find(
+      ({ operation }) => operation.operation_id === id && operation.finished_at !== null,
+    ),
+  );
+  return row.operation;
+}
+
+async function outputOf(id: string): Promise<string> {
+  const row = (await rows<OperationRow>('operations')).find(({ operation }) => operation.operation_id === id);
+  await vscode.commands.executeCommand('coppice.openOutput', row);
+  return activeText();
+}
+
+function activeText(): string {
+  return vscode.window.activeTextEditor?.document.getText() ?? '';
+}
+
+async function eventually<T>(what: string, look: () => Promise<T | undefined | false>, within = 10_000): Promise<T> {
+  for (const end = Date.now() + within; Date.now() < end; await sleep(50)) {
+    const found = await look();
+    if (found) return found;
+  }
+  throw new Error(`did not see ${what} within ${within} ms`);
+}
