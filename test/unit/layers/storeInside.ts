@@ -3,6 +3,7 @@ import * as path from 'node:path';
 import { LayerStore } from '../../../src/runtimes/native/host/layers/layerStore.ts';
 import { mountPlan, unmountPlan } from '../../../src/runtimes/native/host/layers/mountPlan.ts';
 import { Mounts } from '../../../src/runtimes/native/host/mounts.ts';
+import { Views } from '../../../src/runtimes/native/host/views/views.ts';
 import type { RuntimeImage } from '../../../src/runtimes/runtime.ts';
 import { inside } from './insideNamespace.ts';
 
@@ -11,6 +12,7 @@ export class StoreInside {
   readonly overlays = new Mounts();
   readonly folder: string;
   readonly store: LayerStore;
+  readonly views: Views;
   readonly log: string[] = [];
   #runs = 0;
 
@@ -18,6 +20,7 @@ export class StoreInside {
     this.folder = path.join(inside!, name);
     fs.mkdirSync(this.folder, { recursive: true });
     this.store = this.open();
+    this.views = this.openViews('views');
   }
 
   open(): LayerStore {
@@ -29,6 +32,15 @@ export class StoreInside {
       scratch: path.join(this.folder, 'scratch'),
       overlays: this.overlays,
       home: this.folder,
+      log: line => this.log.push(line),
+    });
+  }
+
+  openViews(name: string): Views {
+    return new Views({
+      folder: path.join(this.folder, name),
+      overlays: this.overlays,
+      layers: this.store,
       log: line => this.log.push(line),
     });
   }

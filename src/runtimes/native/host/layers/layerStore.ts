@@ -80,8 +80,22 @@ export class LayerStore {
     return this.plan(imageData(image));
   }
 
+  /** The layers that are really mounted for an image: long chains have shorter ones that show the same. */
+  resolve(image: ImageData): ImageData {
+    return image;
+  }
+
+  /** Roots of the layers that one of the two images has above what both stand on. */
+  touched(a: ImageData, b: ImageData): readonly string[] {
+    const above = unshared(a, b);
+    const layers = above.every(id => fs.existsSync(this.#layer(id)))
+      ? above
+      : unshared(this.resolve(a), this.resolve(b));
+    return layers.map(id => this.#layer(id));
+  }
+
   plan(image: ImageData): MountPlan {
-    const layers = image.layers;
+    const layers = this.resolve(image).layers;
     for (const id of layers) this.#mustExist(id);
     const stubs = image.host ? this.#hostStubs : this.#rootfsStubs;
     const lowerRoot = [...layers, stubs].map(id => this.#layer(id));
@@ -178,6 +192,15 @@ export class LayerStore {
   async #sync(): Promise<void> {
     await promisify(execFile)('sync', ['-f', this.#options.layers]);
   }
+}
+
+function unshared(a: ImageData, b: ImageData): readonly string[] {
+  const [one, other] = [[...a.layers], [...b.layers]];
+  while (one.length > 0 && a.host === b.host && one.at(-1) === other.at(-1)) {
+    one.pop();
+    other.pop();
+  }
+  return [...new Set([...one, ...other])];
 }
 
 function hostConfig(): ImageConfig {

@@ -1,25 +1,21 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { setImmediate } from 'node:timers/promises';
-
-/** How long the walk may hold up everything else in the host. */
-const sliceMs = 4;
+import { TimeSlices } from './timeSlices.ts';
 
 /** Bytes on disk of the regular files of a tree, each inode once. Gives way to others while it walks. */
 export async function treeSize(root: string): Promise<number> {
   const linked = new Set<number>();
   const pending = [root];
   let size = 0;
-  let since = performance.now();
+  const slices = new TimeSlices();
   for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
     for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
       const place = path.join(folder, entry.name);
       if (entry.isDirectory()) pending.push(place);
       else if (entry.isFile()) size += bytesOf(place, linked);
     }
-    if (performance.now() - since < sliceMs) continue;
-    await setImmediate();
-    since = performance.now();
+    const pause = slices.pause();
+    if (pause) await pause;
   }
   return size;
 }

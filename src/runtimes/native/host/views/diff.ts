@@ -1,0 +1,189 @@
+import * as fs from 'node:fs';
+import { CoppiceError } from '../../../../protocol/errors.ts';
+import type { DiffEntry } from '../../../../protocol/schemas/files.ts';
+import type { ImageData } from '../layers/imageData.ts';
+import type { LayerStore } from '../layers/layerStore.ts';
+import { below } from '../layers/mountPlan.ts';
+import { TimeSlices } from '../layers/timeSlices.ts';
+import { normal, typeOf } from './viewFiles.ts';
+import type { Views } from './views.ts';
+
+/**
+ * What differs between two images. Only paths that a layer of one of them touches, and not those that both stand on,
+ * are looked at, in merged views: a large base costs nothing, and images that share nothing are compared whole.
+ *
+ * M: content, mode, owner or a link's target; a file whose time alone changed counts too, a folder's time never does.
+ * A path whose kind changed is D and A. What was added or removed is listed with everything in it.
+ * What was laid under the child's run, its directory state and files, belongs to the ground it is compared with.
+ */
+export async function diffImages(
+  views: Views,
+  layers: LayerStore,
+  parent: ImageData,
+  child: ImageData,
+  from: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly DiffEntry[]> {
+  const ground = groundOf(parent, child);
+  const touched = layers.touched(ground, child);
+  return views.use(ground, before =>
+    views.use(child, async after => {
+      const diff = new Diff(parent.host !== child.host, signal);
+      await diff.from(normal(from), { before: before.place, after: after.place, layers: touched });
+      return diff.entries;
+    }),
+  );
+}
+
+/** The parent, with what was laid under the child's run but is not in the parent. */
+function groundOf(parent: ImageData, child: ImageData): ImageData {
+  const known = new Set(parent.layers);
+  const laid = child.laid.filter(id => child.layers.includes(id) && !known.has(id));
+  return laid.length === 0 ? parent : { ...parent, layers: [...laid, ...parent.layers] };
+}
+
+interface Folders {
+  readonly before: string;
+  readonly after: string;
+  /** The same folder in the layers that may have touched it. */
+  readonly layers: readonly string[];
+}
+
+/** Plain paths are safe here: each step was seen to be a folder, and nothing of it changes any more. */
+class Diff {
+  readonly entries: DiffEntry[] = [];
+  /** No common ground at all: the machine's folders are in no layer. */
+  readonly #unrelated: boolean;
+  readonly #slices: TimeSlices;
+
+  constructor(unrelated: boolean, signal: AbortSignal | undefined) {
+    this.#unrelated = unrelated;
+    this.#slices = new TimeSlices(signal);
+  }
+
+  async from(start: string, roots: Folders): Promise<void> {
+    const steps = start.split('/').filter(step => step !== '');
+    const last = steps.pop();
+    if (last === undefined) return this.#folder('', roots);
+    let folders = roots;
+    for (const step of steps) folders = into(folders, step);
+    const before = look(`${folders.before}/${last}`);
+    const after = look(`${folders.after}/${last}`);
+    if (before === undefined && after === undefined) {
+      throw new CoppiceError('path_not_found', `${start} is in neither image`, { data: { path: start } });
+    }
+    if (this.#unrelated || folders.layers.some(layer => look(`${layer}/${last}`) !== undefined))
+      await this.#pair(start, before, after, into(folders, last));
+  }
+
+  async #folder(name: string, folders: Folders): Promise<void> {
+    const names = new Set(folders.layers.flatMap(layer => fs.readdirSync(layer)));
+    this.#addUnnamed(names, folders.before, folders.after);
+    this.#addUnnamed(names, folders.after, folders.before);
+    for (const entry of [...names].sort()) {
+      const pause = this.#slices.pause();
+      if (pause) await pause;
+      const before = look(`${folders.before}/${entry}`);
+      const after = look(`${folders.after}/${entry}`);
+      await this.#pair(`${name}/${entry}`, before, after, into(folders, entry));
+    }
+  }
+
+  /**
+   * A layer may hide all of a folder that was there before (removed and made anew) without naming what it hides. Then
+   * whatever no layer names is gone, so the first such name tells.
+   */
+  #addUnnamed(names: Set<string>, here: string, there: string): void {
+    const folder = openFolder(here);
+    if (folder === undefined) return;
+    try {
+      for (let entry = folder.readSync(); entry !== null; entry = folder.readSync()) {
+        if (names.has(entry.name)) continue;
+        if (!this.#unrelated && look(`${there}/${entry.name}`) !== undefined) return;
+        names.add(entry.name);
+      }
+    } finally {
+      folder.closeSync();
+    }
+  }
+
+  async #pair(name: string, before: Seen | undefined, after: Seen | undefined, at: Folders): Promise<void> {
+    if (before !== undefined && after !== undefined && typeOf(before) === typeOf(after)) {
+      if (differs(before, after, at)) this.#add('M', name, before, after);
+      if (after.isDirectory()) await this.#folder(name, at);
+      return;
+    }
+    if (before !== undefined) await this.#whole('D', name, before, at.before);
+    if (after !== undefined) await this.#whole('A', name, after, at.after);
+  }
+
+  async #whole(change: 'A' | 'D', name: string, seen: Seen, place: string): Promise<void> {
+    this.#add(change, name, change === 'D' ? seen : undefined, change === 'A' ? seen : undefined);
+    if (!seen.isDirectory()) return;
+    for (const entry of readable(place).sort()) {
+      const pause = this.#slices.pause();
+      if (pause) await pause;
+      const next = look(`${place}/${entry}`);
+      if (next !== undefined) await this.#whole(change, `${name}/${entry}`, next, `${place}/${entry}`);
+    }
+  }
+
+  #add(change: DiffEntry['change'], path: string, before: Seen | undefined, after: Seen | undefined): void {
+    this.entries.push({
+      path,
+      change,
+      type: typeOf((after ?? before)!),
+      size: sizeOf(after),
+      size_before: sizeOf(before),
+    });
+  }
+}
+
+type Seen = fs.BigIntStats;
+
+function look(place: string): Seen | undefined {
+  try {
+    return fs.lstatSync(place, { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    // One of the folders above is a file in this image.
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function into(folders: Folders, name: string): Folders {
+  return {
+    before: `${folders.before}/${name}`,
+    after: `${folders.after}/${name}`,
+    layers: folders.layers.map(layer => below(layer, name)).filter(layer => look(layer)?.isDirectory()),
+  };
+}
+
+function openFolder(place: string): fs.Dir | undefined {
+  try {
+    return fs.opendirSync(place);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return undefined;
+    throw error;
+  }
+}
+
+function readable(place: string): string[] {
+  try {
+    return fs.readdirSync(place);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return [];
+    throw error;
+  }
+}
+
+function differs(before: Seen, after: Seen, at: Folders): boolean {
+  if (before.mode !== after.mode || before.uid !== after.uid || before.gid !== after.gid) return true;
+  if (before.isDirectory()) return false;
+  if (before.isSymbolicLink()) return !fs.readlinkSync(at.before, 'buffer').equals(fs.readlinkSync(at.after, 'buffer'));
+  return before.size !== after.size || before.mtimeNs !== after.mtimeNs || before.rdev !== after.rdev;
+}
+
+function sizeOf(seen: Seen | undefined): number {
+  return seen?.isFile() ? Number(seen.size) : 0;
+}

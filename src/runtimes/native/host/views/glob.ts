@@ -1,0 +1,37 @@
+import { Minimatch } from 'minimatch';
+import type { LinuxRootedFolder } from '../../../../paths/linuxRooted.ts';
+import { RootedError } from '../../../../paths/rooted.ts';
+import type { FileEntry } from '../../../../protocol/schemas/files.ts';
+import { entryAt, normal } from './viewFiles.ts';
+import { walk } from './walk.ts';
+
+/**
+ * `*`, `?`, `[…]`, `{…}` and `**`, hidden files as well. The plain start of the pattern is a path like any other, links
+ * in it are followed; what the wild part finds never leads through a link.
+ */
+export async function globView(root: LinuxRootedFolder, pattern: string, signal?: AbortSignal): Promise<FileEntry[]> {
+  const matcher = globMatcher(normal(pattern));
+  const folder = plainStart(normal(pattern));
+  const found: FileEntry[] = [];
+  try {
+    if (folder === normal(pattern)) return [entryAt(root, folder)];
+    for await (const entry of walk(root, folder, name => matcher.match(name, true), signal)) {
+      if (matcher.match(entry.path)) found.push(entryAt(root, entry.path));
+    }
+  } catch (error) {
+    // A start that is not there matches nothing.
+    if (error instanceof RootedError && error.code !== 'too_many_links') return [];
+    throw error;
+  }
+  return found;
+}
+
+export function globMatcher(pattern: string): Minimatch {
+  return new Minimatch(pattern, { dot: true, nocomment: true, nonegate: true });
+}
+
+function plainStart(pattern: string): string {
+  const steps = pattern.split('/');
+  const wild = steps.findIndex(step => /[*?[\]{}()!+@\\]/.test(step));
+  return wild < 0 ? pattern : steps.slice(0, wild).join('/') || '/';
+}
