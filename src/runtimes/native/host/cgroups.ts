@@ -8,8 +8,8 @@ export interface Limits {
 
 /** One sandbox's cgroups. */
 export interface SandboxCgroups {
-  /** Moves a process in before anything of the sandbox runs. */
-  confine(pid: number): void;
+  /** cgroup.procs files a process enters before anything of the sandbox runs. */
+  readonly procs: readonly string[];
   usage(): { readonly cpuMs: number | null; readonly maxRss: number | null };
   oomKilled(): boolean;
   remove(): Promise<void>;

@@ -1,34 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { constants as osConstants } from 'node:os';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { CoppiceError } from '../../../protocol/errors.ts';
 import type { ProcessExit } from '../../runtime.ts';
-import { type ProcessName, type StartProcess, spoolName } from '../hostApi.ts';
-import { OutputSpool } from './outputSpool.ts';
-import { inboxPath } from './paths.ts';
+import type { ProcessName } from '../hostApi.ts';
+import { commandLine, type Launch, terminalOf } from './launch.ts';
 import type { Pipes } from './pipes.ts';
-
-export interface Launch {
-  readonly name: ProcessName;
-  /** The OCI runtime and its arguments. */
-  readonly command: readonly string[];
-  /** Where the runtime writes the pid and its own complaints, never mixed with the process's output. */
-  readonly pidFile: string;
-  readonly logFile: string;
-  readonly start: Pick<StartProcess, 'stdin' | 'tty' | 'cap'>;
-  /** Folder for this process's own files, as its input. */
-  readonly folder: string;
-  /** Called with the launcher's pid before anything of the sandbox runs. */
-  readonly confine?: ((pid: number) => void) | undefined;
-}
+import { type OutputListener, ProcessOutput } from './processOutput.ts';
 
 export type ProcessEnd = Pick<ProcessExit, 'exitCode' | 'signal' | 'output'>;
 
-/** Left by processes that outlive an exec'd command and hold on to its output. */
-const lingerMs = 100;
-const reportMs = 5;
+interface ProcessInput {
+  readonly childFd: number;
+  readonly socket: Socket | undefined;
+}
 
 /** One process of a sandbox: the OCI runtime's foreground command, its pipes, and its end. */
 export class ContainerProcess {
@@ -40,55 +27,31 @@ export class ContainerProcess {
   #pid: number | undefined;
   #exited = false;
 
-  static async start(
-    launch: Launch,
-    pipes: Pipes,
-    onOutput: (stdout: number, stderr: number) => void,
-  ): Promise<ContainerProcess> {
-    const stdin = await inputFor(launch, pipes);
-    const [stdout, stderr] = await Promise.all([pipes.output(), pipes.output()]);
-    const fds = [stdin.childFd, stdout.childFd, stderr.childFd];
+  /** Without `listener` there are no spools and output goes nowhere. */
+  static async start(launch: Launch, pipes: Pipes, listener: OutputListener | undefined): Promise<ContainerProcess> {
+    const output = listener
+      ? await ProcessOutput.spooled(launch.name, launch.start.cap, pipes)
+      : ProcessOutput.discarded();
+    const input = await inputFor(launch, pipes);
     try {
-      const spools = {
-        stdout: new OutputSpool(path.join(inboxPath, spoolName(launch.name, 'stdout')), launch.start.cap),
-        stderr: new OutputSpool(path.join(inboxPath, spoolName(launch.name, 'stderr')), launch.start.cap),
-      };
-      const [command, ...args] = commandLine(launch);
-      const child = spawn(command!, args, {
-        stdio: fds as [number, number, number],
-        env: environment(launch),
-        cwd: '/',
-      });
-      return new ContainerProcess(
-        launch,
-        child,
-        stdin.socket,
-        { stdout: stdout.socket, stderr: stderr.socket },
-        spools,
-        onOutput,
-      );
+      const { command, args, env } = commandLine(launch);
+      const child = spawn(command, args, { stdio: [input.childFd, ...output.childFds], env, cwd: '/' });
+      if (listener) output.drain(listener);
+      return new ContainerProcess(launch, child, input.socket, output);
     } finally {
-      for (const fd of fds) closeSync(fd);
+      closeSync(input.childFd);
+      output.handedOver();
     }
   }
 
-  private constructor(
-    launch: Launch,
-    child: ChildProcess,
-    stdin: Socket | undefined,
-    pipes: { readonly stdout: Socket; readonly stderr: Socket },
-    spools: { readonly stdout: OutputSpool; readonly stderr: OutputSpool },
-    onOutput: (stdout: number, stderr: number) => void,
-  ) {
+  private constructor(launch: Launch, child: ChildProcess, stdin: Socket | undefined, output: ProcessOutput) {
     this.name = launch.name;
     this.#launch = launch;
     this.#child = child;
     this.#stdin = stdin;
     // The reader of our pipe is gone: the process ended, and that is told by its exit.
     stdin?.on('error', () => stdin.destroy());
-    const report = coalesced(reportMs, () => onOutput(spools.stdout.length, spools.stderr.length));
-    const drained = Promise.all([spools.stdout.drain(pipes.stdout, report), spools.stderr.drain(pipes.stderr, report)]);
-    this.ended = this.#end(drained, pipes, spools);
+    this.ended = this.#end(output);
   }
 
   /** Of the process itself, in the host's pid namespace; undefined until it was made. */
@@ -101,17 +64,7 @@ export class ContainerProcess {
   async writeStdin(bytes: Buffer): Promise<void> {
     const stdin = this.#stdin;
     if (!stdin?.writable) throw notOpen(this.name);
-    if (!stdin.write(bytes)) {
-      await new Promise<void>(resolve => {
-        const go = () => {
-          stdin.off('drain', go);
-          stdin.off('close', go);
-          resolve();
-        };
-        stdin.on('drain', go);
-        stdin.on('close', go);
-      });
-    }
+    if (!stdin.write(bytes)) await drainedOrClosed(stdin);
   }
 
   closeStdin(): void {
@@ -119,10 +72,12 @@ export class ContainerProcess {
   }
 
   /** To the process and what it started in its own group, as a terminal would. */
-  async kill(signal: NodeJS.Signals): Promise<void> {
+  async kill(signal: string): Promise<void> {
+    if (!(signal in constants.signals)) {
+      throw new CoppiceError('invalid_input', `there is no signal ${JSON.stringify(signal)}`, { field: 'signal' });
+    }
     const pid = await this.#whenMade();
-    if (pid === undefined) return;
-    if (!sendSignal(-pid, signal)) sendSignal(pid, signal);
+    if (pid !== undefined) sendSignal(pid, signal as NodeJS.Signals);
   }
 
   /** SIGKILL, whatever state it is in. For a main process the kernel ends everything in its pid namespace with it. */
@@ -134,13 +89,11 @@ export class ContainerProcess {
   }
 
   async resize(cols: number, rows: number): Promise<void> {
-    const terminal = this.#launch.start.tty && terminalOf(this.#child.pid);
+    const pid = this.#launch.start.tty ? await this.#whenMade() : undefined;
+    const terminal = pid && terminalOf(pid);
     if (!terminal) return;
     const stty = spawn('stty', ['-F', terminal, 'rows', String(rows), 'cols', String(cols)], { stdio: 'ignore' });
-    await new Promise<void>(resolve => {
-      stty.on('exit', () => resolve());
-      stty.on('error', () => resolve());
-    });
+    await childEnd(stty);
   }
 
   async #whenMade(): Promise<number | undefined> {
@@ -151,33 +104,22 @@ export class ContainerProcess {
     return undefined;
   }
 
-  async #end(
-    drained: Promise<unknown>,
-    pipes: { readonly stdout: Socket; readonly stderr: Socket },
-    spools: { readonly stdout: OutputSpool; readonly stderr: OutputSpool },
-  ): Promise<ProcessEnd> {
+  async #end(output: ProcessOutput): Promise<ProcessEnd> {
     const end = await childEnd(this.#child);
     // The launcher was killed over its container's head: end that too.
-    if (end.signal !== null) {
-      const orphan = this.pid;
-      if (orphan !== undefined) sendSignal(orphan, 'SIGKILL');
-    }
+    if (end.signal !== null && this.pid !== undefined) sendSignal(this.pid, 'SIGKILL');
     this.#exited = true;
     this.#stdin?.destroy();
-    await lastOutput(drained, pipes, spools);
-    const output = { stdout: spools.stdout.close(), stderr: spools.stderr.close() };
-    if (end.error) throw end.error;
-    const complaint = end.code === 0 ? undefined : readComplaint(this.#launch);
+    const streams = await output.finish();
+    if (end.error) throw notStarted(this.name, end.error.message);
+    const complaint = end.code === 0 ? undefined : readComplaint(this.#launch.logFile);
     if (complaint !== undefined) throw notStarted(this.name, complaint);
-    const exitCode = end.code ?? 128 + signalNumber(end.signal ?? 'SIGKILL');
-    return { exitCode, signal: signalName(exitCode), output };
+    const exitCode = end.code ?? 128 + constants.signals[end.signal ?? 'SIGKILL'];
+    return { exitCode, signal: signalName(exitCode), output: streams };
   }
 }
 
-async function inputFor(
-  launch: Launch,
-  pipes: Pipes,
-): Promise<{ readonly childFd: number; readonly socket: Socket | undefined }> {
+async function inputFor(launch: Launch, pipes: Pipes): Promise<ProcessInput> {
   const { stdin } = launch.start;
   if (stdin.kind === 'open') return pipes.input();
   if (stdin.kind === 'none') return { childFd: openSync('/dev/null', 'r'), socket: undefined };
@@ -188,35 +130,6 @@ async function inputFor(
   return { childFd, socket: undefined };
 }
 
-/** A terminal comes from script(1): the OCI runtime wants one, and Node cannot make one. Nothing variable is in its command. */
-function commandLine(launch: Launch): readonly string[] {
-  if (!launch.start.tty) return launch.command;
-  return [
-    'script',
-    '-qefc',
-    'stty rows "$COPPICE_ROWS" cols "$COPPICE_COLS"; eval exec "$COPPICE_COMMAND"',
-    '/dev/null',
-  ];
-}
-
-function environment(launch: Launch): NodeJS.ProcessEnv {
-  const env = { PATH: process.env.PATH };
-  const tty = launch.start.tty;
-  if (!tty) return env;
-  return {
-    ...env,
-    SHELL: '/bin/sh',
-    COPPICE_ROWS: String(tty.rows),
-    COPPICE_COLS: String(tty.cols),
-    COPPICE_COMMAND: launch.command.map(quoted).join(' '),
-  };
-}
-
-/** Only ids and paths of our own making come here; quoted all the same. */
-function quoted(word: string): string {
-  return `'${word.replace(/'/g, `'\\''`)}'`;
-}
-
 function childEnd(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null; error?: Error }> {
   return new Promise(resolve => {
     child.on('error', error => resolve({ code: null, signal: null, error }));
@@ -224,42 +137,16 @@ function childEnd(child: ChildProcess): Promise<{ code: number | null; signal: N
   });
 }
 
-/** The pipes end with the last process that holds them; one that stays behind quietly does not keep the result waiting. */
-async function lastOutput(
-  drained: Promise<unknown>,
-  pipes: { readonly stdout: Socket; readonly stderr: Socket },
-  spools: { readonly stdout: OutputSpool; readonly stderr: OutputSpool },
-): Promise<void> {
-  let done = false;
-  const finished = drained.then(() => {
-    done = true;
+function drainedOrClosed(stdin: Socket): Promise<void> {
+  return new Promise(resolve => {
+    const go = () => {
+      stdin.off('drain', go);
+      stdin.off('close', go);
+      resolve();
+    };
+    stdin.on('drain', go);
+    stdin.on('close', go);
   });
-  while (!done) {
-    const before = spools.stdout.received + spools.stderr.received;
-    let timer: NodeJS.Timeout | undefined;
-    const quiet = new Promise<void>(resolve => {
-      timer = setTimeout(resolve, lingerMs);
-    });
-    await Promise.race([finished, quiet]);
-    clearTimeout(timer);
-    if (spools.stdout.writing || spools.stderr.writing) continue;
-    if (spools.stdout.received + spools.stderr.received === before) break;
-  }
-  pipes.stdout.destroy();
-  pipes.stderr.destroy();
-  await finished;
-}
-
-function coalesced(interval: number, report: () => void): () => void {
-  let waiting = false;
-  return () => {
-    if (waiting) return;
-    waiting = true;
-    setTimeout(() => {
-      waiting = false;
-      report();
-    }, interval);
-  };
 }
 
 function readPid(file: string): number | undefined {
@@ -267,17 +154,20 @@ function readPid(file: string): number | undefined {
     const pid = Number(readFileSync(file, 'utf8'));
     return Number.isInteger(pid) && pid > 1 ? pid : undefined;
   } catch {
+    // Not written yet.
     return undefined;
   }
 }
 
-function readComplaint(launch: Launch): string | undefined {
+/** One JSON object a line; the runtime writes here only when something went wrong. */
+function readComplaint(logFile: string): string | undefined {
+  let text: string;
   try {
-    const lines = readFileSync(launch.logFile, 'utf8').trim().split('\n').filter(Boolean);
-    return lines.map(messageOf).join('; ') || undefined;
+    text = readFileSync(logFile, 'utf8');
   } catch {
     return undefined;
   }
+  return text.trim().split('\n').filter(Boolean).map(messageOf).join('; ') || undefined;
 }
 
 function messageOf(line: string): string {
@@ -288,29 +178,22 @@ function messageOf(line: string): string {
   }
 }
 
-function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    process.kill(pid, signal);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-    throw error;
+/** To its process group when it leads one, else to it alone. A process that is gone needs no signal. */
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  for (const target of [-pid, pid]) {
+    try {
+      process.kill(target, signal);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
   }
-}
-
-function terminalOf(pid: number | undefined): string | undefined {
-  return pid === undefined ? undefined : undefined;
-}
-
-function signalNumber(signal: NodeJS.Signals): number {
-  return osConstants.signals[signal];
 }
 
 /** By the shells' convention: a code above 128 is a signal's. */
 function signalName(exitCode: number): string | undefined {
   if (exitCode <= 128) return undefined;
-  const found = Object.entries(osConstants.signals).find(([, number]) => number === exitCode - 128);
-  return found?.[0];
+  return Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0];
 }
 
 function notOpen(name: ProcessName): CoppiceError {

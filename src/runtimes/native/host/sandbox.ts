@@ -6,6 +6,7 @@ import type { ProcessExit } from '../../runtime.ts';
 import { type CreateSandbox, type HostSettings, mainProcess, type ProcessName, type StartProcess } from '../hostApi.ts';
 import { type ContainerProcessSpec, ociSpec, processSpec } from '../ociSpec.ts';
 import type { Cgroups, SandboxCgroups } from './cgroups.ts';
+import type { Launch } from './launch.ts';
 import type { LayerStore } from './layers/layerStore.ts';
 import type { Mounts } from './mounts.ts';
 import { bundlePath, containersPath, pausePath, runPath, upperPath } from './paths.ts';
@@ -72,7 +73,7 @@ export class Sandbox {
       pidMax: undefined,
     });
     writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(config));
-    await this.#launch(mainProcess, ['run', '--no-new-keyring', '--bundle', bundle], spec.main ?? pauseCommand);
+    await this.#launch(mainProcess, 'run', bundle, spec.main ?? pauseCommand, spec.main === null);
   }
 
   async exec(process: string, start: StartProcess): Promise<void> {
@@ -82,7 +83,7 @@ export class Sandbox {
     }
     const file = path.join(bundlePath(this.id), `${process}.json`);
     writeFileSync(file, JSON.stringify(processSpec(await this.#processSpec(start))));
-    await this.#launch(process, ['exec', '-p', file], start);
+    await this.#launch(process, 'exec', file, start, false);
   }
 
   process(name: string): ContainerProcess {
@@ -128,34 +129,28 @@ export class Sandbox {
     ]);
   }
 
-  async #launch(process: string, verb: readonly string[], start: StartProcess): Promise<void> {
-    const bundle = bundlePath(this.id);
+  async #launch(
+    process: string,
+    verb: Launch['verb'],
+    source: string,
+    start: StartProcess,
+    silent: boolean,
+  ): Promise<void> {
+    const folder = bundlePath(this.id);
     const name = { sandbox: this.id, process };
-    const pidFile = path.join(bundle, `${process}.pid`);
-    const logFile = path.join(bundle, `${process}.log`);
-    const launched = await ContainerProcess.start(
-      {
-        name,
-        command: [
-          this.#tools.settings.runtime,
-          '--root',
-          containersPath,
-          '--cgroup-manager=disabled',
-          `--log=${logFile}`,
-          '--log-format=json',
-          ...verb,
-          `--pid-file=${pidFile}`,
-          this.id,
-        ],
-        pidFile,
-        logFile,
-        start,
-        folder: bundle,
-        confine: this.#cgroups && (pid => this.#cgroups?.confine(pid)),
-      },
-      this.#tools.pipes,
-      (stdout, stderr) => this.#tools.onOutput(name, stdout, stderr),
-    );
+    const launch: Launch = {
+      name,
+      runtime: this.#tools.settings.runtime,
+      verb,
+      source,
+      pidFile: path.join(folder, `${process}.pid`),
+      logFile: path.join(folder, `${process}.log`),
+      start,
+      folder,
+      cgroups: this.#cgroups?.procs ?? [],
+    };
+    const listener = (stdout: number, stderr: number) => this.#tools.onOutput(name, stdout, stderr);
+    const launched = await ContainerProcess.start(launch, this.#tools.pipes, silent ? undefined : listener);
     this.#processes.set(process, launched);
     launched.ended.then(
       end => this.#ended(name, { ...end, oom: this.#cgroups?.oomKilled() ?? false, resources: this.#usage() }),

@@ -1,0 +1,106 @@
+import { readlinkSync } from 'node:fs';
+import type { HostSettings, ProcessName, StartProcess } from '../hostApi.ts';
+import { containersPath } from './paths.ts';
+
+/** How one process of a sandbox is started by the OCI runtime. */
+export interface Launch {
+  readonly name: ProcessName;
+  readonly runtime: HostSettings['runtime'];
+  readonly verb: 'run' | 'exec';
+  /** The bundle's folder, or exec's process.json. */
+  readonly source: string;
+  /** Where the runtime writes the pid and its own complaints, never mixed with the process's output. */
+  readonly pidFile: string;
+  readonly logFile: string;
+  readonly start: StartProcess;
+  /** Folder for this process's own files, as its input. */
+  readonly folder: string;
+  /** cgroup.procs files the process enters before anything of the sandbox runs. */
+  readonly cgroups: readonly string[];
+}
+
+export interface CommandLine {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Static scripts: everything variable is an argument or in the environment. */
+const enterCgroups = 'for procs in $COPPICE_CGROUPS; do echo 0 > "$procs" || exit 125; done; exec "$@"';
+const onTerminal = {
+  run: 'stty rows "$ROWS" cols "$COLS"; exec "$RUNTIME" --root "$STATE" $OPTIONS --log="$LOG" run $RUN_OPTIONS --pid-file="$PID" --bundle "$SOURCE" "$ID"',
+  exec: 'stty rows "$ROWS" cols "$COLS"; exec "$RUNTIME" --root "$STATE" $OPTIONS --log="$LOG" exec --pid-file="$PID" -p "$SOURCE" "$ID"',
+};
+
+export function commandLine(launch: Launch): CommandLine {
+  const plain = launch.start.tty ? terminalCommand(launch, launch.start.tty) : runtimeCommand(launch);
+  if (launch.cgroups.length === 0) return plain;
+  return {
+    command: '/bin/sh',
+    args: ['-c', enterCgroups, 'sh', plain.command, ...plain.args],
+    env: { ...plain.env, COPPICE_CGROUPS: launch.cgroups.join(' ') },
+  };
+}
+
+function runtimeCommand(launch: Launch): CommandLine {
+  const { name, runtime, verb, source, pidFile, logFile } = launch;
+  const args = [
+    '--root',
+    containersPath,
+    ...options(runtime),
+    `--log=${logFile}`,
+    verb,
+    ...(verb === 'run' ? runOptions(runtime) : []),
+    `--pid-file=${pidFile}`,
+    verb === 'run' ? '--bundle' : '-p',
+    source,
+    name.sandbox,
+  ];
+  return { command: runtime, args, env: { PATH: process.env.PATH } };
+}
+
+/** A terminal comes from script(1): the OCI runtime wants one, and Node cannot make one. */
+function terminalCommand(launch: Launch, size: { readonly cols: number; readonly rows: number }): CommandLine {
+  const { name, runtime, verb, source, pidFile, logFile } = launch;
+  return {
+    command: 'script',
+    args: ['-qefc', onTerminal[verb], '/dev/null'],
+    env: {
+      PATH: process.env.PATH,
+      SHELL: '/bin/sh',
+      ROWS: String(size.rows),
+      COLS: String(size.cols),
+      RUNTIME: runtime,
+      STATE: containersPath,
+      OPTIONS: options(runtime).join(' '),
+      RUN_OPTIONS: runOptions(runtime).join(' '),
+      LOG: logFile,
+      PID: pidFile,
+      SOURCE: source,
+      ID: name.sandbox,
+    },
+  };
+}
+
+/** Cgroups are ours to make, before the runtime starts. */
+function options(runtime: HostSettings['runtime']): string[] {
+  return runtime === 'crun' ? ['--cgroup-manager=disabled', '--log-format=json'] : ['--log-format=json'];
+}
+
+/** A session keyring per sandbox would eat the user's quota; the filter keeps them from the machine's. */
+function runOptions(_runtime: HostSettings['runtime']): string[] {
+  return ['--no-new-keyring'];
+}
+
+/** The terminal a process has, as a path that opens just that; crun 1.8 passes no size on, so it is set there. */
+export function terminalOf(pid: number): string | undefined {
+  for (const fd of [0, 1, 2]) {
+    const link = `/proc/${pid}/fd/${fd}`;
+    try {
+      if (/^\/dev\/(pts\/\d+|console)$/.test(readlinkSync(link))) return link;
+    } catch {
+      // It has closed that one, or is just over.
+    }
+  }
+  return undefined;
+}

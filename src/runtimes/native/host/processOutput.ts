@@ -1,0 +1,101 @@
+import { closeSync, openSync } from 'node:fs';
+import path from 'node:path';
+import type { ProcessExit } from '../../runtime.ts';
+import { type ProcessName, spoolName } from '../hostApi.ts';
+import { OutputSpool } from './outputSpool.ts';
+import { inboxPath } from './paths.ts';
+import type { Pipe, Pipes } from './pipes.ts';
+
+export type OutputListener = (stdout: number, stderr: number) => void;
+
+/** Left by processes that outlive an exec'd command and hold on to its output. */
+const lingerMs = 100;
+const reportMs = 5;
+
+interface Stream {
+  readonly pipe: Pipe;
+  readonly spool: OutputSpool;
+}
+
+/** Both output streams of a process, from its pipes to its spools. */
+export class ProcessOutput {
+  /** For the child's stdout and stderr; close them with `handedOver` once it has them. */
+  readonly childFds: readonly [number, number];
+  readonly #streams: { readonly stdout: Stream; readonly stderr: Stream } | undefined;
+  #drained: Promise<unknown> | undefined;
+
+  private constructor(childFds: readonly [number, number], streams?: { stdout: Stream; stderr: Stream }) {
+    this.childFds = childFds;
+    this.#streams = streams;
+  }
+
+  static async spooled(name: ProcessName, cap: number, pipes: Pipes): Promise<ProcessOutput> {
+    const stdout = { pipe: await pipes.output(), spool: openSpool(name, 'stdout', cap) };
+    const stderr = { pipe: await pipes.output(), spool: openSpool(name, 'stderr', cap) };
+    return new ProcessOutput([stdout.pipe.childFd, stderr.pipe.childFd], { stdout, stderr });
+  }
+
+  static discarded(): ProcessOutput {
+    return new ProcessOutput([openSync('/dev/null', 'w'), openSync('/dev/null', 'w')]);
+  }
+
+  handedOver(): void {
+    for (const fd of this.childFds) closeSync(fd);
+  }
+
+  drain(listener: OutputListener): void {
+    const streams = this.#streams;
+    if (!streams) return;
+    const { stdout, stderr } = streams;
+    const report = coalesced(reportMs, () => listener(stdout.spool.length, stderr.spool.length));
+    this.#drained = Promise.all([
+      stdout.spool.drain(stdout.pipe.socket, report),
+      stderr.spool.drain(stderr.pipe.socket, report),
+    ]);
+  }
+
+  /** After the process ended: waits for what is still in the pipes, and answers what is in the spools. */
+  async finish(): Promise<ProcessExit['output']> {
+    const streams = this.#streams;
+    if (!streams || !this.#drained) return { stdout: { bytes: 0, capped: false }, stderr: { bytes: 0, capped: false } };
+    await lastOutput(this.#drained, [streams.stdout, streams.stderr]);
+    return { stdout: streams.stdout.spool.close(), stderr: streams.stderr.spool.close() };
+  }
+}
+
+function openSpool(name: ProcessName, stream: 'stdout' | 'stderr', cap: number): OutputSpool {
+  return new OutputSpool(path.join(inboxPath, spoolName(name, stream)), cap);
+}
+
+/** The pipes end with the last process that holds them; one that stays behind quietly does not keep the result waiting. */
+async function lastOutput(drained: Promise<unknown>, streams: readonly Stream[]): Promise<void> {
+  const received = () => streams.reduce((sum, stream) => sum + stream.spool.received, 0);
+  let done = false;
+  const finished = drained.then(() => {
+    done = true;
+  });
+  for (let before = -1; !done && (before !== received() || streams.some(stream => stream.spool.writing)); ) {
+    before = received();
+    await Promise.race([finished, quiet(lingerMs)]);
+  }
+  for (const stream of streams) stream.pipe.socket.destroy();
+  await finished;
+}
+
+function quiet(ms: number): Promise<void> {
+  return new Promise(resolve => {
+    setTimeout(resolve, ms).unref();
+  });
+}
+
+function coalesced(interval: number, report: () => void): () => void {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    setTimeout(() => {
+      waiting = false;
+      report();
+    }, interval);
+  };
+}
