@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { LayerStore } from '../../../src/runtimes/native/host/layers/layerStore.ts';
-import { mountPlan, unmountPlan } from '../../../src/runtimes/native/host/layers/mountPlan.ts';
+import { mountPlan } from '../../../src/runtimes/native/host/layers/mountPlan.ts';
 import { Mounts } from '../../../src/runtimes/native/host/mounts.ts';
 import { Views } from '../../../src/runtimes/native/host/views/views.ts';
 import type { RuntimeImage } from '../../../src/runtimes/runtime.ts';
@@ -60,7 +60,7 @@ export class StoreInside {
     try {
       write(root);
     } finally {
-      await unmountPlan(this.overlays, plan, root);
+      await this.overlays.unmount(root);
     }
     return upper;
   }
@@ -84,7 +84,7 @@ export class StoreInside {
     try {
       return use(root);
     } finally {
-      await unmountPlan(this.overlays, plan, root);
+      await this.overlays.unmount(root);
       fs.rmdirSync(root);
     }
   }

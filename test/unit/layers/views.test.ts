@@ -235,7 +235,8 @@ if (inside === undefined) {
       const perView = 1 + store.store.prepare(last).tops.length;
       assert.ok(mounts() <= 33 * perView, `${mounts()} mounts`);
       store.views.forget(new Set((last.data as { layers: string[] }).layers));
-      await new Promise(resolve => setTimeout(resolve, 500));
+      for (let tries = 0; mounts() > perView && tries < 50; tries++)
+        await new Promise(resolve => setTimeout(resolve, 100));
       assert.ok(mounts() <= perView, `${mounts()} mounts left`);
       assert.deepEqual(store.log, []);
     });

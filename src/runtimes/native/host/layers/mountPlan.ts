@@ -54,10 +54,6 @@ export async function mountView(overlays: Overlays, target: string, lower: reado
   else await overlays.overlay(target, { lower, readOnly: true });
 }
 
-export async function unmountPlan(overlays: Overlays, plan: MountPlan, target: string): Promise<void> {
-  for (const point of [...mountPoints(plan)].reverse()) await overlays.unmount(below(target, point.name));
-}
-
 export function below(folder: string, name: string): string {
   return name === '' ? folder : `${folder}/${name}`;
 }

@@ -5,7 +5,7 @@ import type { DiffEntry } from '../../../../protocol/schemas/files.ts';
 import type { RuntimeImage } from '../../../runtime.ts';
 import { type ImageData, imageData } from '../layers/imageData.ts';
 import type { LayerStore } from '../layers/layerStore.ts';
-import { type MountPlan, mountPlan, type Overlays, unmountPlan } from '../layers/mountPlan.ts';
+import { mountPlan, type Overlays } from '../layers/mountPlan.ts';
 import { diffImages } from './diff.ts';
 import { ViewFiles } from './viewFiles.ts';
 
@@ -27,7 +27,6 @@ export interface View {
 
 interface MountedView {
   readonly place: string;
-  readonly plan: MountPlan;
   readonly layers: readonly string[];
   readonly opened: Promise<View>;
   users: number;
@@ -125,7 +124,8 @@ export class Views {
     void view.opened
       .then(async ({ root }) => {
         root.close();
-        await unmountPlan(this.#options.overlays, view.plan, view.place);
+        // Lazily, which takes the mounts within along.
+        await this.#options.overlays.unmount(view.place);
         fs.rmdirSync(view.place);
       })
       .catch((error: Error) => this.#options.log(`view ${view.place} was not closed: ${error.message}`));
