@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import type { CommandId } from '../contributions.ts';
 import { asCoppiceError } from '../engineConnection.ts';
 import type { ImageRow } from '../views/imagesView.ts';
+import { sentence } from '../views/labels.ts';
 import type { OperationRow } from '../views/operationsView.ts';
 
 type OnFiles = [file?: vscode.Uri, files?: readonly vscode.Uri[]];
@@ -56,7 +57,13 @@ async function reportingErrors(id: string, work: () => unknown, log: vscode.LogO
       `${id}: ${error.code}: ${error.message} ${error.fix ?? ''}`,
       thrown instanceof Error ? (thrown.stack ?? '') : '',
     );
-    void offerCure(error.code, [error.message, error.fix].filter(part => part !== undefined).join('. '));
+    void offerCure(
+      error.code,
+      [error.message, error.fix]
+        .filter(part => part !== undefined)
+        .map(sentence)
+        .join(' '),
+    );
     return undefined;
   }
 }

@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import { logPath, socketPath } from '../../protocol/endpoint.ts';
 import { VERSION } from '../../protocol/version.ts';
 import { asCoppiceError, type EngineConnection } from '../engineConnection.ts';
-import { byteSize, duration, outcome, shortId } from '../views/labels.ts';
+import { byteSize, duration, outcome, sentence, shortId } from '../views/labels.ts';
 
 /** One page that tells whether sandboxes work here: what runs where, then one trial run with its time. */
 export async function doctorText(connection: EngineConnection): Promise<string> {
@@ -56,5 +56,5 @@ async function trialLines(connection: EngineConnection): Promise<string[]> {
 
 function trouble(thrown: unknown): string[] {
   const error = asCoppiceError(thrown);
-  return [`✘ ${error.message}`, ...(error.fix === undefined ? [] : [`  ${error.fix}`])];
+  return [`✘ ${sentence(error.message)}`, ...(error.fix === undefined ? [] : [`  ${sentence(error.fix)}`])];
 }

@@ -1,6 +1,6 @@
 import type { CoppiceError } from '../../protocol/errors.ts';
 import type { OperationView } from '../../protocol/schemas/operations.ts';
-import { duration, oneLine, outcome, shortId } from '../views/labels.ts';
+import { duration, oneLine, outcome, sentence, shortId } from '../views/labels.ts';
 
 /** The lines Coppice itself writes around a program's output. */
 
@@ -28,7 +28,11 @@ export function endLine(operation: OperationView): string {
 }
 
 export function failure(error: CoppiceError): string {
-  return [red(`✘ ${error.message}`), ...(error.fix === undefined ? [] : [yellow(error.fix)]), dim(AFTER)].join('\n');
+  return [
+    red(`✘ ${sentence(error.message)}`),
+    ...(error.fix === undefined ? [] : [yellow(sentence(error.fix))]),
+    dim(AFTER),
+  ].join('\n');
 }
 
 function state(operation: OperationView): string {
@@ -45,7 +49,7 @@ function kept(operation: OperationView): string[] {
 }
 
 function nextStep(operation: OperationView): string | undefined {
-  if (operation.error?.fix !== undefined) return operation.error.fix;
+  if (operation.error?.fix !== undefined) return sentence(operation.error.fix);
   if (operation.exit_code !== NOT_FOUND) return undefined;
   return 'The command was not found in this image. Choose another image (coppice.image) or command (coppice.runners).';
 }

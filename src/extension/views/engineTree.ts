@@ -4,6 +4,7 @@ import type { EngineEvent } from '../../protocol/events.ts';
 import type { CommandId } from '../contributions.ts';
 import { Disposable } from '../disposable.ts';
 import { asCoppiceError, type EngineConnection } from '../engineConnection.ts';
+import { sentence } from './labels.ts';
 
 /** One row that a tree shows: its children and its item are asked of itself. */
 export interface Row {
@@ -173,7 +174,7 @@ function troubleRows(error: CoppiceError): Row[] {
       new vscode.ThemeIcon('error', new vscode.ThemeColor('problemsErrorIcon.foreground')),
     ),
   ];
-  if (error.fix !== undefined) rows.push(leaf('trouble.fix', error.fix, new vscode.ThemeIcon('lightbulb')));
+  if (error.fix !== undefined) rows.push(leaf('trouble.fix', sentence(error.fix), new vscode.ThemeIcon('lightbulb')));
   rows.push(leaf('trouble.again', 'Try Again', new vscode.ThemeIcon('refresh'), 'coppice.refresh'));
   rows.push(leaf('trouble.log', 'Show Engine Log', new vscode.ThemeIcon('output'), 'coppice.showEngineLog'));
   return rows;

@@ -46,6 +46,12 @@ export function oneLine(text: string): string {
     .trim();
 }
 
+/** An error's words as people read them on their own. */
+export function sentence(text: string): string {
+  const line = oneLine(text);
+  return `${line.charAt(0).toUpperCase()}${line.slice(1)}${/[.!?…]$/.test(line) ? '' : '.'}`;
+}
+
 export type OperationGroup = 'running' | 'waiting' | 'finished';
 
 export function operationGroup(operation: OperationView): OperationGroup {

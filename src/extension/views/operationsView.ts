@@ -111,7 +111,8 @@ class OperationRows implements Row {
       known.update(operation);
       return 'row';
     }
-    this.#rows = [...this.#rows, new OperationRow(operation, this)].toSorted(newestFirst);
+    const rows = [...this.#rows, new OperationRow(operation, this)].toSorted(newestFirst);
+    this.#rows = this.id === 'finished' ? rows.slice(0, FINISHED_LIMIT) : rows;
     return 'group';
   }
 
@@ -213,8 +214,11 @@ export class OperationRow implements Row {
   }
 }
 
+/** Only of runs: that an import has a result goes without saying. */
 function isKept(operation: OperationView): boolean {
-  return operation.result_image !== null && operation.result_image !== operation.image;
+  return (
+    operation.kind !== 'import_image' && operation.result_image !== null && operation.result_image !== operation.image
+  );
 }
 
 function kind(operation: OperationView): string {
