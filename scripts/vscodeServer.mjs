@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { runProjectNode } from './command.mjs';
 import { projectNode } from './paths.mjs';
 import { vscodeServer } from './vscode.mjs';
@@ -40,13 +41,18 @@ export async function startVscodeServer({ dataFolder, open = false, flags = [], 
     // A process group of its own: the server's file watcher and terminals outlive a plain kill.
     { cwd: vscodeServer, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   );
-  const dispose = () => killGroup(server);
+  const kill = () => signalGroup(server);
+  process.once('exit', kill);
+  const dispose = async () => {
+    process.off('exit', kill);
+    await untilGroupIsGone(server);
+  };
   try {
     const port = await boundPort(server);
     const authority = `127.0.0.1:${port}`;
     return { authority, token, address: folder => address(authority, token, folder), dispose };
   } catch (error) {
-    dispose();
+    await dispose();
     throw error;
   }
 }
@@ -93,11 +99,17 @@ function address(authority, token, folder) {
   return `http://${authority}/?${query}`;
 }
 
-function killGroup(server) {
-  if (server.pid === undefined) return;
+/** Also what the server started and has not waited for: without them nothing writes to the data folder any more. */
+async function untilGroupIsGone(server) {
+  for (const deadline = Date.now() + 5_000; signalGroup(server) && Date.now() < deadline; ) await sleep(20);
+}
+
+/** False when nobody is left in the server's process group. */
+function signalGroup(server) {
   try {
-    process.kill(-server.pid, 'SIGKILL');
+    return server.pid !== undefined && process.kill(-server.pid, 'SIGKILL');
   } catch (error) {
-    if (error.code !== 'ESRCH') throw error;
+    if (error.code === 'ESRCH') return false;
+    throw error;
   }
 }

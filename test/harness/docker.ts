@@ -1,0 +1,164 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Docker from 'dockerode';
+
+/**
+ * A real Docker daemon of one's own: data, sockets, network and mounts live in a temporary folder and in private
+ * network and mount namespaces, so that nothing of the machine changes and all of it goes with the daemon.
+ */
+export class DockerDaemon {
+  readonly folder: string;
+  readonly socket: string;
+  readonly api: Docker;
+  readonly #process: ChildProcess;
+  readonly #cgroup: string;
+
+  private constructor(folder: string, process: ChildProcess, cgroup: string) {
+    this.folder = folder;
+    this.socket = path.join(folder, 'docker.sock');
+    this.api = new Docker({ socketPath: this.socket });
+    this.#process = process;
+    this.#cgroup = cgroup;
+  }
+
+  /** Why a daemon cannot run here; undefined when it can. */
+  static missing(): string | undefined {
+    if (process.getuid?.() !== 0) return 'dockerd needs root';
+    if (!existsSync('/usr/sbin/dockerd')) return "dockerd is missing: install Debian's docker.io";
+    return undefined;
+  }
+
+  static async start(): Promise<DockerDaemon> {
+    const folder = mkdtempSync(path.join(tmpdir(), 'coppice-docker-'));
+    const cgroup = `coppice-docker-${process.pid}-${path.basename(folder).slice(-6)}`;
+    const log = openSync(path.join(folder, 'dockerd.log'), 'a');
+    const daemon = spawn('unshare', ['--net', '--mount', '--', '/usr/sbin/dockerd', ...flags(folder, cgroup)], {
+      stdio: ['ignore', log, log],
+      // The docker on PATH may be newer than the daemon, never the other way round.
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: folder },
+    });
+    closeSync(log);
+    const started = new DockerDaemon(folder, daemon, cgroup);
+    try {
+      await started.#ready();
+      return started;
+    } catch (error) {
+      const tail = readFileSync(path.join(folder, 'dockerd.log'), 'utf8').slice(-2000);
+      await started.stop();
+      throw new Error(`dockerd did not start: ${error instanceof Error ? error.message : error}\n${tail}`);
+    }
+  }
+
+  /** `docker`'s arguments that lead to this daemon. */
+  get cli(): readonly string[] {
+    return ['--host', `unix://${this.socket}`];
+  }
+
+  /** A folder becomes an image. */
+  async importFolder(folder: string, tag: string): Promise<void> {
+    const tar = spawn('tar', ['-C', folder, '-cf', '-', '.'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const imported = await this.api.importImage(tar.stdout!, { repo: tag, tag: 'latest' });
+    await new Promise<void>((resolve, reject) =>
+      this.api.modem.followProgress(imported, error => (error ? reject(error) : resolve())),
+    );
+  }
+
+  async #ready(): Promise<void> {
+    const deadline = Date.now() + 30_000;
+    while (Date.now() < deadline) {
+      if (this.#process.exitCode !== null) throw new Error(`it ended with ${this.#process.exitCode}`);
+      if (existsSync(this.socket) && (await this.api.ping().catch(() => undefined))) return;
+      await sleep(50);
+    }
+    throw new Error('no answer within 30 s');
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const exited = once(this.#process, 'exit');
+      this.#process.kill('SIGTERM');
+      if (!(await Promise.race([exited, sleep(20_000, undefined, { ref: false })]))) this.#process.kill('SIGKILL');
+      await exited;
+    }
+    await this.#killLeftOver();
+    rmSync(this.folder, { recursive: true, force: true });
+    removeCgroups(this.#cgroup);
+  }
+
+  /** containerd and its shims name our folder in their arguments. */
+  async #killLeftOver(): Promise<void> {
+    for (let attempt = 0; attempt < 20; attempt++) {
+      const left = processesNaming(this.folder);
+      if (left.length === 0) return;
+      for (const pid of left) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+        }
+      }
+      await sleep(50);
+    }
+  }
+}
+
+function flags(folder: string, cgroup: string): string[] {
+  const exec = path.join(folder, 'exec');
+  const config = path.join(folder, 'daemon.json');
+  mkdirSync(exec);
+  writeFileSync(config, '{}'); // Instead of the machine's own.
+  return [
+    ['--data-root', path.join(folder, 'data')],
+    ['--exec-root', exec],
+    ['--pidfile', path.join(folder, 'dockerd.pid')],
+    ['--host', `unix://${path.join(folder, 'docker.sock')}`],
+    ['--cgroup-parent', `/${cgroup}`],
+    ['--exec-opt', 'native.cgroupdriver=cgroupfs'],
+    ['--config-file', config],
+    ['--shutdown-timeout', '2'],
+    ['--log-level', 'warn'],
+  ].flat();
+}
+
+function processesNaming(folder: string): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter(name => {
+      try {
+        return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`${folder}/`);
+      } catch {
+        return false; // It ended meanwhile.
+      }
+    })
+    .map(Number);
+}
+
+function removeCgroups(name: string): void {
+  for (const controller of readdirSync('/sys/fs/cgroup')) {
+    const folder = path.join('/sys/fs/cgroup', controller, name);
+    if (!existsSync(folder)) continue;
+    for (const child of readdirSync(folder, { withFileTypes: true }))
+      if (child.isDirectory()) rmdirSync(path.join(folder, child.name));
+    rmdirSync(folder);
+  }
+}
+
+/** The version of the daemon's package, for reports. */
+export function dockerVersion(): string {
+  return execFileSync('/usr/sbin/dockerd', ['--version'], { encoding: 'utf8' }).trim();
+}
