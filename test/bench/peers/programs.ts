@@ -1,0 +1,57 @@
+import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+
+const sources = path.join(import.meta.dirname, '..', 'programs');
+
+/** Compiles one of our C programs into `folder`. */
+export function compile(name: string, folder: string): string {
+  const output = path.join(folder, name);
+  execFileSync('gcc', ['-O2', '-o', output, path.join(sources, `${name}.c`)]);
+  return output;
+}
+
+/** A program that answers each line with a line. */
+export class LineProgram {
+  readonly #process: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] = [];
+
+  constructor(program: string, args: readonly string[]) {
+    this.#process = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    createInterface({ input: this.#process.stdout }).on('line', line => this.#waiting.shift()?.resolve(line));
+    this.#process.once('exit', code => {
+      for (const { reject } of this.#waiting.splice(0)) reject(new Error(`${program} ended with ${code}`));
+    });
+  }
+
+  ask(line: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#process.stdin.write(`${line}\n`);
+    });
+  }
+
+  close(): void {
+    this.#process.stdin.end();
+  }
+}
+
+/** Starts commands and times them, without what it costs Node to start a process. */
+export class Spawner {
+  readonly #program: LineProgram;
+
+  constructor(executable: string) {
+    this.#program = new LineProgram(executable, []);
+  }
+
+  async run(command: readonly string[]): Promise<number> {
+    const [ms, status] = (await this.#program.ask(command.join('\t'))).split(' ').map(Number);
+    if (status !== 0) throw new Error(`${command.join(' ')}: wait status ${status}`);
+    return ms!;
+  }
+
+  close(): void {
+    this.#program.close();
+  }
+}
