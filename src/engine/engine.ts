@@ -17,6 +17,9 @@ import { OutputFeed } from './operations/outputFeed.ts';
 import { Run } from './operations/run.ts';
 import { Scheduler } from './operations/scheduler.ts';
 import { StartImages } from './operations/startImage.ts';
+import { Sandboxes } from './sandboxes/sandboxes.ts';
+import { sandboxVerbs } from './sandboxes/sandboxVerbs.ts';
+import { Snapshots } from './sandboxes/snapshots.ts';
 import type { EngineSettings } from './settings.ts';
 import { Blobs } from './store/blobs.ts';
 import { Database } from './store/database.ts';
@@ -30,6 +33,7 @@ export class Engine {
   readonly #runtime: Runtime;
   readonly #scheduler: Scheduler;
   readonly #operations: Operations;
+  readonly #sandboxes: Sandboxes;
   readonly #images: ImageStore;
   readonly #spools: Spools;
   readonly #drift: HostDrift;
@@ -83,9 +87,20 @@ export class Engine {
       startImages,
       runtime,
     });
+    this.#sandboxes = new Sandboxes({
+      runtime,
+      images: this.#images,
+      startImages,
+      spools: this.#spools,
+      feed: this.feed,
+      events: this.events,
+      log,
+      limit: settings.maxSandboxes,
+    });
     this.#handlers = {
       ...imageVerbs(this.#images, importImage, this.#operations, this.#drift),
-      ...operationVerbs(this.#operations, this.#spools),
+      ...operationVerbs(this.#operations, this.#spools, id => this.#sandboxes.process(id, 'operation_id').output),
+      ...sandboxVerbs(this.#sandboxes, new Snapshots(this.#images, this.#operations), files),
       ...branchVerbs(branches, this.#images, startImages),
       run: (request, call) => run.call(request, call),
       upload: (request, call) => files.upload(request, call),
@@ -113,8 +128,18 @@ export class Engine {
     return this.#scheduler.queued;
   }
 
+  /** Those that live. */
+  get sandboxes(): number {
+    return this.#sandboxes.living;
+  }
+
+  /** What lived as long as this client's connection ends. */
+  clientGone(clientId: string): void {
+    this.#sandboxes.clientGone(clientId);
+  }
+
   async close(): Promise<void> {
-    await this.#operations.cancelAll();
+    await Promise.all([this.#operations.cancelAll(), this.#sandboxes.stopAll()]);
     await this.#runtime.close();
     this.#database.close();
   }

@@ -57,11 +57,11 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     clients: server.clients,
     running: engine.running,
     queued: engine.queued,
-    sandboxes: 0,
+    sandboxes: engine.sandboxes,
     memory_bytes: process.memoryUsage.rss(),
     idle_stop_seconds: settings.idleStopSeconds,
   });
-  const busy = () => engine.running + engine.queued;
+  const busy = () => engine.running + engine.queued + engine.sandboxes;
   const shutDown = async (reason: string) => {
     if (stopping) return;
     stopping = true;
@@ -88,7 +88,7 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
       return { stopping: will, busy: count };
     },
     onClients: () => watchIdle(),
-    onGone: () => {},
+    onGone: clientId => engine.clientGone(clientId),
   });
   const watchIdle = () => {
     clearTimeout(idle);

@@ -9,6 +9,8 @@ export interface EngineSettings {
   readonly defaultImage: string | undefined;
   /** Bytes kept of each output stream. */
   readonly outputCap: number | undefined;
+  /** Living sandboxes at once. */
+  readonly maxSandboxes: number;
 }
 
 /** From the environment of whoever starts the engine. */
@@ -18,6 +20,7 @@ export function readSettings(env: NodeJS.ProcessEnv): EngineSettings {
     idleStopSeconds: whole(env, 'COPPICE_IDLE_STOP', 1) ?? 600,
     defaultImage: env.COPPICE_IMAGE || undefined,
     outputCap: whole(env, 'COPPICE_OUTPUT_CAP', 1024),
+    maxSandboxes: whole(env, 'COPPICE_MAX_SANDBOXES', 1) ?? 256,
   };
 }
 

@@ -7,7 +7,12 @@ import type { Operations } from './operations.ts';
 
 type OperationVerb = 'read_output' | 'list_operations' | 'get_operation' | 'wait_operations' | 'cancel_operation';
 
-export function operationVerbs(operations: Operations, spools: Spools): Pick<Handlers, OperationVerb> {
+/** `processOutput` knows the processes of sandboxes, whose output is read in the same way. */
+export function operationVerbs(
+  operations: Operations,
+  spools: Spools,
+  processOutput: (id: string) => OutputSource,
+): Pick<Handlers, OperationVerb> {
   return {
     async list_operations(request) {
       const statuses = request.status === undefined ? undefined : [request.status].flat();
@@ -22,6 +27,8 @@ export function operationVerbs(operations: Operations, spools: Spools): Pick<Han
       return operations.result(operations.record(request.operation_id), request.truncate_output_at);
     },
     async read_output(request) {
+      if (request.operation_id.startsWith('pr-'))
+        return readOutput(spools, request, processOutput(request.operation_id));
       const record = operations.record(request.operation_id);
       return readOutput(spools, request, {
         ended: finished(record.status),

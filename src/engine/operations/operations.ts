@@ -71,15 +71,23 @@ export class Operations {
     this.#log = parts.log;
   }
 
-  /** Records the operation and queues its work. Answers at once. */
-  start(operation: NewOperation, clientId: string, work: (job: Job) => Promise<Outcome>): OperationRecord {
+  /** Records the operation and queues its work, or starts it at once where it takes no slot. Answers at once. */
+  start(
+    operation: NewOperation,
+    clientId: string,
+    work: (job: Job) => Promise<Outcome>,
+    options: { readonly queued: boolean } = { queued: true },
+  ): OperationRecord {
     const record = this.#store.insert(operation);
     const controller = new AbortController();
+    const execute = () => this.#execute(record, controller.signal, work);
     const live: Live = {
       controller,
       announceTimer: undefined,
-      ended: this.#scheduler
-        .schedule(clientId, controller.signal, () => this.#execute(record, controller.signal, work))
+      ended: (options.queued
+        ? this.#scheduler.schedule(clientId, controller.signal, execute)
+        : Promise.resolve().then(execute)
+      )
         .catch(error => ({ status: 'FAILED', error: toWireError(error) }) satisfies Outcome)
         .then(outcome => this.#end(record.id, outcome)),
     };

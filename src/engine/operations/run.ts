@@ -208,7 +208,7 @@ function commandsOf(request: Request): Command[] {
 const quoted = (argument: string): string =>
   /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 
-function limitsOf(request: Request): SandboxSpec['limits'] {
+export function limitsOf(request: Pick<Request, 'limits'>): SandboxSpec['limits'] {
   const { cpus, memory, pids } = request.limits ?? {};
   const bytes = memory === undefined ? undefined : memoryBytes(memory);
   if (bytes !== undefined && bytes < 4 * 1_048_576) throw invalidInput('limits.memory', 'must be at least 4 MiB');
@@ -265,7 +265,7 @@ function exitFields(
   };
 }
 
-function unknownState(id: string): CoppiceError {
+export function unknownState(id: string): CoppiceError {
   return new CoppiceError('state_not_found', `no directory state ${id}`, {
     field: 'directory_state_id',
     data: { directory_state_id: id },

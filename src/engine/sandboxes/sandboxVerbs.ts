@@ -1,0 +1,109 @@
+import { constants } from 'node:os';
+import { invalidInput } from '../../protocol/errors.ts';
+import type { Handlers } from '../call.ts';
+import type { FileStore } from '../files/fileStore.ts';
+import { limitsOf, unknownState } from '../operations/run.ts';
+import type { Sandboxes } from './sandboxes.ts';
+import { untilAborted } from './sandboxProcess.ts';
+import type { Snapshots } from './snapshots.ts';
+
+type SandboxVerb =
+  | 'create_sandbox'
+  | 'list_sandboxes'
+  | 'get_sandbox'
+  | 'stop_sandbox'
+  | 'exec'
+  | 'wait_process'
+  | 'write_stdin'
+  | 'resize'
+  | 'kill_process'
+  | 'read_sandbox_file'
+  | 'write_sandbox_file'
+  | 'snapshot';
+
+export function sandboxVerbs(
+  sandboxes: Sandboxes,
+  snapshots: Snapshots,
+  files: FileStore,
+): Pick<Handlers, SandboxVerb> {
+  return {
+    async create_sandbox(request, call) {
+      call.signal.throwIfAborted();
+      if (request.directory_state_id !== undefined) throw unknownState(request.directory_state_id);
+      const laid = { files: files.laidOver(request.files), limits: limitsOf(request) };
+      const sandbox = sandboxes.create(request, laid, call);
+      const abandon = () => sandboxes.abandon(sandbox);
+      call.signal.addEventListener('abort', abandon, { once: true });
+      try {
+        await sandbox.image;
+      } finally {
+        call.signal.removeEventListener('abort', abandon);
+      }
+      return sandbox.view();
+    },
+    async list_sandboxes(request) {
+      const found = sandboxes.list({
+        tags: request.tags,
+        status: request.status,
+        showTerminated: request.show_terminated,
+      });
+      return { sandboxes: found.slice(0, request.limit).map(sandbox => sandbox.view()) };
+    },
+    async get_sandbox(request) {
+      return sandboxes.find(request.sandbox_id).view();
+    },
+    async stop_sandbox(request, call) {
+      const sandbox = sandboxes.find(request.sandbox_id);
+      await untilAborted(sandbox.stop(), call.signal);
+      return sandbox.view();
+    },
+    async exec(request, call) {
+      const process = sandboxes.exec(request);
+      if (!request.wait) {
+        await untilAborted(process.started, call.signal);
+        return process.view();
+      }
+      const abandon = () => void process.kill('SIGKILL').catch(() => undefined); // What it did instead is told by its end.
+      call.signal.addEventListener('abort', abandon, { once: true });
+      try {
+        return await process.wait(call.signal);
+      } finally {
+        call.signal.removeEventListener('abort', abandon);
+      }
+    },
+    async wait_process(request, call) {
+      return sandboxes.process(request.process_id).wait(call.signal);
+    },
+    async write_stdin(request) {
+      await sandboxes.process(request.process_id).write(Buffer.from(request.data, 'base64'), request.close);
+      return { ok: true };
+    },
+    async resize(request) {
+      await sandboxes.process(request.process_id).resize(request.cols, request.rows);
+      return { ok: true };
+    },
+    async kill_process(request) {
+      if (!Object.hasOwn(constants.signals, request.signal))
+        throw invalidInput('signal', `is not a signal of this machine: ${request.signal}`);
+      await sandboxes.process(request.process_id).kill(request.signal);
+      return { ok: true };
+    },
+    async read_sandbox_file(request, call) {
+      const sandbox = await untilAborted(sandboxes.find(request.sandbox_id).runtime(), call.signal);
+      const { bytes, size } = await sandbox.readFile(request.path, request.offset, request.length);
+      const next = request.offset + bytes.length;
+      return { content_base64: bytes.toString('base64'), size, next_offset: next, eof: next >= size };
+    },
+    async write_sandbox_file(request, call) {
+      const sandbox = await untilAborted(sandboxes.find(request.sandbox_id).runtime(), call.signal);
+      await sandbox.writeFile(request.path, Buffer.from(request.content_base64, 'base64'), {
+        mode: request.mode,
+        append: request.append,
+      });
+      return { ok: true };
+    },
+    async snapshot(request, call) {
+      return snapshots.take(sandboxes.find(request.sandbox_id), request, call);
+    },
+  };
+}
