@@ -2,7 +2,10 @@ import { execFile } from 'node:child_process';
 import * as crypto from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
+import { LinuxRootedFolder } from '../../../../paths/linuxRooted.ts';
+import { RootedError } from '../../../../paths/rooted.ts';
 import { CoppiceError } from '../../../../protocol/errors.ts';
 import type { ImageConfig } from '../../../../protocol/schemas/images.ts';
 import type { ImportedImage, RuntimeImage } from '../../../runtime.ts';
@@ -12,6 +15,7 @@ import { type ImageData, imageData } from './imageData.ts';
 import type { MountPlan, Overlays } from './mountPlan.ts';
 import { hostStubs, makeStubs, rootfsStubs, stubsId } from './stubs.ts';
 import { treeSize } from './treeSize.ts';
+import { type Unpacked, unpackTar } from './unpack.ts';
 
 export interface LayerStoreOptions {
   /** The store's folders as the namespace host sees them, all on one file system. */
@@ -29,16 +33,32 @@ export interface LayerStoreOptions {
 }
 
 /** What a layer's `<id>.json` says, so that the images could be found again without the engine's store. */
-interface LayerMeta {
+interface MadeBy {
   readonly image: string;
   /** The next layer below that was committed or imported. */
   readonly parent: string | null;
   readonly laid: readonly string[];
   readonly host: boolean;
+}
+interface LayerMeta extends MadeBy {
   readonly fingerprint: string | null;
   readonly created: string;
 }
 
+export interface ReceiveOptions {
+  readonly signal: AbortSignal;
+  readonly progress: (message: string, done?: number, total?: number) => void;
+  /** Bytes to come, where they are known. */
+  readonly total: number | undefined;
+}
+
+const elfMachines: Readonly<Record<number, string>> = {
+  3: '386',
+  40: 'arm',
+  62: 'amd64',
+  183: 'arm64',
+  243: 'riscv64',
+};
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The layers of all native images: immutable trees named by eight characters, and how to stack them. */
@@ -50,6 +70,7 @@ export class LayerStore {
   /** Which of the machine's folders a layer has; it never changes. */
   readonly #topsOf = new Map<string, ReadonlySet<string>>();
   #fingerprint: string | undefined;
+  #deleting: Promise<void> = Promise.resolve();
 
   constructor(options: LayerStoreOptions) {
     this.#options = options;
@@ -69,6 +90,30 @@ export class LayerStore {
     this.#fingerprint = this.identifyHost();
     const data: ImageData = { layers: [], laid: [], host: true };
     return { data, config: hostConfig(), size: 0, digest: this.#fingerprint };
+  }
+
+  /** Takes a root file system as a tar, also compressed. Nothing of it is visible before it is whole and on disk. */
+  async importRootfs(uuid: string, source: Readable, options: ReceiveOptions): Promise<ImportedImage> {
+    const id = this.#newId();
+    const half = this.#staged(id);
+    fs.mkdirSync(half);
+    fs.chmodSync(half, 0o755);
+    try {
+      const unpacked = await unpackTar(source, half, {
+        signal: options.signal,
+        progress: done => options.progress('unpacking', done, options.total),
+      });
+      options.progress(notes(unpacked));
+      const size = await treeSize(half);
+      const config = rootfsConfig(half);
+      options.signal.throwIfAborted();
+      await this.#publish(id, half, { image: uuid, parent: null, laid: [], host: false });
+      const data: ImageData = { layers: [id], laid: [], host: false };
+      return { data, config, size, digest: `sha256:${unpacked.sha256}` };
+    } catch (error) {
+      this.#dropLater(half);
+      throw error;
+    }
   }
 
   identifyHost(): string {
@@ -126,14 +171,8 @@ export class LayerStore {
     for (const top of below.host ? this.#machine.folders : []) removeIfEmpty(path.join(upper, top));
     const size = await treeSize(upper);
     const id = this.#newId();
-    this.#writeMeta(id, {
-      image: uuid,
-      parent: below.layers.find(layer => !below.laid.includes(layer)) ?? null,
-      laid: below.laid,
-      host: below.host,
-      fingerprint: below.host ? (this.#fingerprint ?? null) : null,
-      created: new Date().toISOString(),
-    });
+    const parent = below.layers.find(layer => !below.laid.includes(layer)) ?? null;
+    this.#writeMeta(id, { image: uuid, parent, laid: below.laid, host: below.host });
     fs.renameSync(upper, this.#layer(id));
     this.#syncLater();
     return { data: { ...below, layers: [id, ...below.layers] }, size };
@@ -178,8 +217,37 @@ export class LayerStore {
     return id;
   }
 
-  #writeMeta(id: string, meta: LayerMeta): void {
-    const half = path.join(this.#options.staging, `${id}.json`);
+  /** On disk first, visible then. */
+  async #publish(id: string, half: string, meta: MadeBy): Promise<void> {
+    await this.#sync();
+    this.#writeMeta(id, meta);
+    fs.renameSync(half, this.#layer(id));
+    this.#syncLater();
+  }
+
+  #staged(name: string): string {
+    return path.join(this.#options.staging, name);
+  }
+
+  /** Out of the way at once, deleted behind. */
+  #dropLater(place: string): void {
+    const trash = this.#staged(`gone-${crypto.randomUUID()}`);
+    try {
+      fs.renameSync(place, trash);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return;
+    }
+    this.#deleting = this.#deleting
+      .then(() => promisify(execFile)('rm', ['-rf', '--', trash]))
+      .then(() => undefined)
+      .catch((error: Error) => this.#options.log(`${trash} was not deleted: ${error.message}`));
+  }
+
+  #writeMeta(id: string, made: MadeBy): void {
+    const fingerprint = made.host ? (this.#fingerprint ?? null) : null;
+    const meta: LayerMeta = { ...made, fingerprint, created: new Date().toISOString() };
+    const half = this.#staged(`${id}.json`);
     fs.writeFileSync(half, `${JSON.stringify(meta)}\n`);
     fs.renameSync(half, path.join(this.#options.meta, `${id}.json`));
   }
@@ -204,15 +272,40 @@ function unshared(a: ImageData, b: ImageData): readonly string[] {
 }
 
 function hostConfig(): ImageConfig {
-  return {
-    env: { PATH: searchPath },
-    cwd: '/',
-    user: 'root',
-    entrypoint: [],
-    cmd: [],
-    labels: {},
-    architecture: architectureOf(process.arch),
-  };
+  const architecture = architectureOf(process.arch);
+  return { env: { PATH: searchPath }, cwd: '/', user: 'root', entrypoint: [], cmd: [], labels: {}, architecture };
+}
+
+function rootfsConfig(folder: string): ImageConfig {
+  return { ...hostConfig(), architecture: architectureOfTree(folder) ?? architectureOf(process.arch) };
+}
+
+function notes(unpacked: Unpacked): string {
+  const { entries, skipped, unmapped } = unpacked;
+  const parts = [`${entries} entries`];
+  if (skipped > 0) parts.push(`${skipped} devices, pipes or sockets left out`);
+  if (unmapped > 0) parts.push(`${unmapped} belong to root now, their owners do not exist here`);
+  return parts.join(', ');
+}
+
+/** By the program that nearly every root has. */
+function architectureOfTree(folder: string): string | undefined {
+  const root = new LinuxRootedFolder(folder);
+  try {
+    const shell = root.openFile('/bin/sh');
+    try {
+      const head = Buffer.alloc(20);
+      fs.readSync(shell, head, 0, head.length, 0);
+      return head.toString('latin1', 0, 4) === '\x7fELF' ? elfMachines[head.readUInt16LE(18)] : undefined;
+    } finally {
+      fs.closeSync(shell);
+    }
+  } catch (error) {
+    if (error instanceof RootedError) return undefined;
+    throw error;
+  } finally {
+    root.close();
+  }
 }
 
 /** In the words of OCI images. */

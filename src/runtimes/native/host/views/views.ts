@@ -98,7 +98,6 @@ export class Views {
     };
     return {
       place,
-      plan,
       layers: this.#options.layers.resolve(image).layers,
       opened: open(),
       users: 0,
