@@ -66,6 +66,8 @@ export interface Command<O extends Options = Options> {
   readonly examples?: readonly (readonly [line: string, meaning: string])[];
   /** Failures that keep the user's command from running are 125, not 1. */
   readonly runsCommands?: boolean;
+  /** Not for people. */
+  readonly hidden?: boolean;
   run(context: Context, line: Line<O>): Promise<number>;
 }
 

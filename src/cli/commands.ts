@@ -1,12 +1,73 @@
 import type { AnyCommand } from './command.ts';
+import { branch } from './commands/branch.ts';
+import { branches } from './commands/branches.ts';
+import { cancel } from './commands/cancel.ts';
+import { cat } from './commands/cat.ts';
+import { checkout } from './commands/checkout.ts';
+import { complete } from './commands/complete.ts';
+import { completion } from './commands/completion.ts';
+import { cp } from './commands/cp.ts';
+import { diff } from './commands/diff.ts';
+import { doctor } from './commands/doctor.ts';
+import { engine } from './commands/engine.ts';
+import { exec } from './commands/exec.ts';
+import { grep } from './commands/grep.ts';
 import { help } from './commands/help.ts';
 import { images } from './commands/images.ts';
 import { importImage } from './commands/import.ts';
+import { inspect } from './commands/inspect.ts';
 import { lineage } from './commands/lineage.ts';
+import { ls } from './commands/ls.ts';
 import { mcp } from './commands/mcp.ts';
+import { output } from './commands/output.ts';
+import { prune } from './commands/prune.ts';
 import { ps } from './commands/ps.ts';
+import { rm } from './commands/rm.ts';
+import { rollback } from './commands/rollback.ts';
 import { run } from './commands/run.ts';
+import { sandboxes } from './commands/sandboxes.ts';
+import { shell } from './commands/shell.ts';
+import { snapshot } from './commands/snapshot.ts';
+import { start } from './commands/start.ts';
+import { stop } from './commands/stop.ts';
+import { tag } from './commands/tag.ts';
 import { version } from './commands/version.ts';
+import { wait } from './commands/wait.ts';
 
 /** Every command, in the order help shows them within their groups. */
-export const commands: readonly AnyCommand[] = [run, importImage, images, lineage, ps, mcp, help, version];
+export const commands: readonly AnyCommand[] = [
+  run,
+  shell,
+  importImage,
+  images,
+  inspect,
+  lineage,
+  tag,
+  rm,
+  prune,
+  diff,
+  ls,
+  cat,
+  grep,
+  cp,
+  ps,
+  wait,
+  output,
+  cancel,
+  branch,
+  branches,
+  checkout,
+  rollback,
+  start,
+  exec,
+  sandboxes,
+  snapshot,
+  stop,
+  doctor,
+  engine,
+  mcp,
+  completion,
+  help,
+  version,
+  complete,
+];

@@ -60,3 +60,9 @@ export function exitCodeOfOperation(operation: Ended): number {
   if (operation.exit_code !== null) return operation.exit_code;
   return operation.status === 'SUCCESS' ? EXIT.ok : EXIT.trouble;
 }
+
+type EndedProcess = { readonly exit_code: number | null; readonly signal: string | null; readonly timed_out: boolean };
+
+export function exitCodeOfProcess(process: EndedProcess): number {
+  return exitCodeOfOperation({ ...process, status: 'FAILED', error: null });
+}

@@ -1,5 +1,6 @@
 import type { EngineClient } from '../client/engineClient.ts';
 import { followOutput } from '../client/followOutput.ts';
+import type { StreamName } from '../protocol/events.ts';
 import type { OperationResult } from '../protocol/schemas/operations.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -20,11 +21,18 @@ export async function operationEnd(client: EngineClient, id: string, truncateAt:
 }
 
 /** Writes an operation's output where it belongs, live, until it has ended. */
-export async function followOperation(client: EngineClient, id: string, terminal: Terminal): Promise<OperationResult> {
+export async function followOperation(
+  client: EngineClient,
+  id: string,
+  terminal: Terminal,
+  only?: StreamName,
+): Promise<OperationResult> {
   const end = operationEnd(client, id);
   const sink = {
-    write: (stream: 'stdout' | 'stderr', bytes: Buffer) =>
-      (stream === 'stdout' ? terminal.out : terminal.err).write(bytes),
+    write: (stream: StreamName, bytes: Buffer) => {
+      if (only === undefined) (stream === 'stdout' ? terminal.out : terminal.err).write(bytes);
+      else if (stream === only) terminal.out.write(bytes);
+    },
   };
   await followOutput(client, id, sink, end);
   return end;

@@ -5,7 +5,8 @@ import type { Channel } from './terminal.ts';
 const GROUPS: readonly Group[] = ['Run', 'Images', 'Files', 'Operations', 'Branches', 'Sandboxes', 'Coppice'];
 
 /** `coppice` with nothing, and `coppice help`. */
-export function overview(commands: readonly AnyCommand[], channel: Channel): string {
+export function overview(all: readonly AnyCommand[], channel: Channel): string {
+  const commands = all.filter(command => !command.hidden);
   const heading = (text: string) => channel.style('bold', text);
   const width = Math.max(...commands.map(command => command.name.length));
   return [

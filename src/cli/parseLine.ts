@@ -69,7 +69,8 @@ function readable(error: NodeJS.ErrnoException, options: Options): string {
     return `there is no option ${name}${near === undefined ? '' : `, did you mean --${near}?`}`;
   }
   if (/does not take an argument/.test(error.message)) return `${name} takes no value`;
-  if (/argument (is )?missing|is ambiguous/.test(error.message)) return `${name} needs a value`;
+  if (/is ambiguous/.test(error.message)) return `${name} needs a value; one that begins with - is written ${name}=-…`;
+  if (/argument missing/.test(error.message)) return `${name} needs a value`;
   return error.message;
 }
 

@@ -76,7 +76,7 @@ export function operationTable(operations: readonly OperationView[], channel: Ch
       humanAge(operation.created_at),
       operation.image === null ? '' : shortId(operation.image),
       madeImage(operation),
-      oneLine(operation.kind === 'run' ? operation.title : `${operation.kind} ${operation.title}`, 200),
+      oneLine(operation.title, 200),
     ]),
     channel,
   );
