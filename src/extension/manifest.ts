@@ -69,7 +69,7 @@ const welcomes: readonly { readonly view: string; readonly contents: string; rea
   {
     view: views.images.id,
     contents:
-      'No images yet. An image is a snapshot that your code runs in; whatever it changes stays there.\n[Import host: base](command:coppice.importHost)\nThis machine’s own tools, copy-on-write, without a download.\n[Import Another Image…](command:coppice.importImage)',
+      'No images yet. An image is a snapshot that your code runs in; whatever it changes stays there.\n[Import host: base](command:coppice.importHost)\nThis machine’s own tools, copy-on-write, without a download. Or [import another image](command:coppice.importImage).',
   },
   {
     view: views.operations.id,

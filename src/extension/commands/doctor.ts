@@ -47,7 +47,6 @@ async function trialLines(connection: EngineConnection): Promise<string[]> {
     return [
       `${good ? '✔' : '✘'} \`true\` ${outcome(result)} in ${duration(result.duration_ms ?? 0)}, ${result.runtime}, image ${result.image ? shortId(result.image) : '–'}`,
       ...(result.error?.fix ? [`  ${result.error.fix}`] : []),
-      ...result.hints.map(hint => `  ${hint}`),
     ];
   } catch (error) {
     return trouble(error);

@@ -68,7 +68,7 @@ export class SandboxRuns extends Disposable {
         ...(folder?.uri.scheme === 'file' ? { workspace: folder.uri.fsPath } : {}),
       };
     };
-    return { name, title: `${runner} ${place.argument}`, prepare };
+    return { name: options.keep ? `${name} (keep)` : name, title: `${runner} ${place.argument}`, prepare };
   }
 
   async #upload(file: vscode.Uri): Promise<string> {
