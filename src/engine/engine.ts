@@ -24,6 +24,9 @@ import type { EngineSettings } from './settings.ts';
 import { Blobs } from './store/blobs.ts';
 import { Database } from './store/database.ts';
 import { Spools } from './store/spools.ts';
+import { StateStore } from './sync/stateStore.ts';
+import { stateVerbs } from './sync/stateVerbs.ts';
+import { Sync } from './sync/sync.ts';
 
 /** The domain, put together: stores, operations, verbs over one runtime. Knows nothing of sockets. */
 export class Engine {
@@ -37,10 +40,11 @@ export class Engine {
   readonly #images: ImageStore;
   readonly #spools: Spools;
   readonly #drift: HostDrift;
+  readonly #sync: Sync;
   readonly #log: Log;
   readonly #handlers: Handlers;
 
-  constructor(home: string, settings: EngineSettings, runtime: Runtime, log: Log) {
+  constructor(home: string, settings: EngineSettings, runtime: Runtime, log: Log, syncScript: string) {
     this.#runtime = runtime;
     this.#log = log;
     this.#database = new Database(home);
@@ -97,7 +101,10 @@ export class Engine {
       log,
       limit: settings.maxSandboxes,
     });
+    const states = new StateStore(this.#database);
+    this.#sync = new Sync({ home, script: syncScript, states, events: this.events });
     this.#handlers = {
+      ...stateVerbs(this.#sync, states),
       ...imageVerbs(this.#images, importImage, this.#operations, this.#drift),
       ...operationVerbs(this.#operations, this.#spools, id => this.#sandboxes.process(id, 'operation_id').output),
       ...sandboxVerbs(this.#sandboxes, new Snapshots(this.#images, this.#operations), files),
@@ -140,6 +147,7 @@ export class Engine {
 
   async close(): Promise<void> {
     await Promise.all([this.#operations.cancelAll(), this.#sandboxes.stopAll()]);
+    await this.#sync.close();
     await this.#runtime.close();
     this.#database.close();
   }

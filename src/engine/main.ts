@@ -44,7 +44,7 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     hostScript: path.join(import.meta.dirname, 'native-host.js'),
     log: line => log.info(line),
   });
-  const engine = new Engine(home, settings, runtime, log);
+  const engine = new Engine(home, settings, runtime, log, path.join(import.meta.dirname, 'sync-worker.js'));
   let idle: NodeJS.Timeout | undefined;
   let stopping = false;
 

@@ -4,6 +4,7 @@ import * as files from './schemas/files.ts';
 import * as images from './schemas/images.ts';
 import * as operations from './schemas/operations.ts';
 import * as sandboxes from './schemas/sandboxes.ts';
+import * as states from './schemas/states.ts';
 
 /** Every verb's input and result. The engine validates with these; `src/verbs` describes them for people and agents. */
 export const verbSchemas = {
@@ -21,6 +22,9 @@ export const verbSchemas = {
   remove_image: { input: images.removeImageInput, result: images.removeImageResult },
   prune: { input: images.pruneInput, result: images.pruneResult },
   lineage: { input: images.lineageInput, result: images.lineageResult },
+
+  rsync: { input: states.rsyncInput, result: states.rsyncResult },
+  states: { input: states.statesInput, result: states.statesResult },
 
   upload: { input: files.uploadInput, result: files.uploadResult },
   list_files: { input: files.listFilesInput, result: files.listFilesResult },

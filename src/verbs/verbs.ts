@@ -4,12 +4,14 @@ import { fileVerbs } from './files.ts';
 import { imageVerbs } from './images.ts';
 import { operationVerbs } from './operations.ts';
 import { sandboxVerbs } from './sandboxes.ts';
+import { stateVerbs } from './states.ts';
 import type { Verbs } from './verb.ts';
 
 /** The one table that MCP tools, language model tools and the terminal come from. */
 export const verbs: Verbs<VerbName> = {
   ...operationVerbs,
   ...imageVerbs,
+  ...stateVerbs,
   ...fileVerbs,
   ...branchVerbs,
   ...sandboxVerbs,

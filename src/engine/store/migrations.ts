@@ -84,5 +84,25 @@ export const migrations: readonly string[] = [
     workspace TEXT PRIMARY KEY,
     branch TEXT NOT NULL REFERENCES branches(name) ON DELETE CASCADE
   ) STRICT;
+
+  CREATE TABLE states (
+    id TEXT PRIMARY KEY,
+    source TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    owner TEXT,
+    object TEXT NOT NULL,
+    mode INTEGER NOT NULL,
+    mtime REAL NOT NULL,
+    files INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX states_by_source ON states(source);
+  -- Folders of states, by the hash of their entries: states share what is the same in them.
+  CREATE TABLE trees (
+    object TEXT PRIMARY KEY,
+    entries BLOB NOT NULL
+  ) STRICT, WITHOUT ROWID;
   `,
 ];

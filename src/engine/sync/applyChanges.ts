@@ -1,0 +1,76 @@
+import { type Excludes, IGNORE_FILES } from '../../workspace/excludes.ts';
+import { type BytePath, toText } from './bytePath.ts';
+import { type FolderNode, makeFolder, type Node } from './tree.ts';
+import { join, statOf, type Walk, walkEntry, walkFolder } from './walk.ts';
+
+/** Changed paths as a tree of names: `true` where the path itself changed and all below it is in question. */
+interface Changes {
+  whole: boolean;
+  readonly below: Map<BytePath, Changes>;
+}
+
+/** Looks at the changed paths and at nothing else. */
+export function applyChanges(
+  walk: Walk,
+  known: FolderNode,
+  excludes: Excludes,
+  paths: Iterable<BytePath>,
+): FolderNode | undefined {
+  return updateFolder(walk, '', known, excludes, collect(paths));
+}
+
+function collect(paths: Iterable<BytePath>): Changes {
+  const root: Changes = { whole: false, below: new Map() };
+  for (const path of paths) {
+    let at = root;
+    const names = path.split('/').filter(name => name !== '' && name !== '.');
+    for (const [index, name] of names.entries()) {
+      // Rules that changed put everything beside them in question.
+      if (index === names.length - 1 && (IGNORE_FILES as readonly string[]).includes(name)) at.whole = true;
+      let next = at.below.get(name);
+      if (!next) {
+        next = { whole: false, below: new Map() };
+        at.below.set(name, next);
+      }
+      at = next;
+    }
+    at.whole = true;
+  }
+  return root;
+}
+
+function updateFolder(
+  walk: Walk,
+  path: BytePath,
+  known: FolderNode,
+  outer: Excludes,
+  changes: Changes,
+): FolderNode | undefined {
+  if (changes.whole) return walkFolder(walk, path, known, outer);
+  const stats = statOf(walk, path);
+  if (!stats?.isDirectory()) return undefined;
+  const excludes = outer.inside(toText(path), known.ignores);
+  const entries = new Map(known.entries);
+  for (const [name, below] of changes.below) {
+    const node = updateEntry(walk, join(path, name), known.entries.get(name), excludes, below);
+    if (node) entries.set(name, node);
+    else entries.delete(name);
+  }
+  return makeFolder(stats.mode & 0o7777, stats.mtimeMs, entries, known.ignores);
+}
+
+/** A folder we know, of which only something below changed, is gone into; anything else is looked at as if new. */
+function updateEntry(
+  walk: Walk,
+  path: BytePath,
+  known: Node | undefined,
+  excludes: Excludes,
+  changes: Changes,
+): Node | undefined {
+  const stats = statOf(walk, path);
+  if (!stats) return undefined;
+  if (stats.isDirectory() && known?.kind === 'folder' && !changes.whole) {
+    return excludes.excludes(toText(path), true) ? undefined : updateFolder(walk, path, known, excludes, changes);
+  }
+  return walkEntry(walk, path, known, excludes, stats.isDirectory());
+}

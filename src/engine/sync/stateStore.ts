@@ -1,0 +1,96 @@
+import { CoppiceError } from '../../protocol/errors.ts';
+import type { StateView } from '../../protocol/schemas/states.ts';
+import type { Database } from '../store/database.ts';
+
+export interface StateRecord {
+  readonly id: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly owner: string | null;
+  readonly object: string;
+  readonly mode: number;
+  readonly mtime: number;
+  readonly files: number;
+  readonly bytes: number;
+  readonly created_at: number;
+  readonly used_at: number;
+}
+
+/** The records of directory states. The first sync of an id writes it; whatever comes later only says that it was used. */
+export class StateStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  keep(state: Omit<StateRecord, 'created_at' | 'used_at'>): StateRecord {
+    const now = Date.now();
+    this.#database.run(
+      `INSERT INTO states (id, source, destination, owner, object, mode, mtime, files, bytes, created_at, used_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at, source = excluded.source`,
+      state.id,
+      state.source,
+      state.destination,
+      state.owner,
+      state.object,
+      state.mode,
+      state.mtime,
+      state.files,
+      state.bytes,
+      now,
+      now,
+    );
+    return this.find(state.id);
+  }
+
+  find(id: string): StateRecord {
+    const state = this.#database.get<StateRecord>('SELECT * FROM states WHERE id = ?', id);
+    if (!state) {
+      throw new CoppiceError('state_not_found', `no directory state ${id}`, {
+        field: 'directory_state_id',
+        fix: 'Sync the folder: coppice sync.',
+        data: { directory_state_id: id },
+      });
+    }
+    return state;
+  }
+
+  touch(id: string): void {
+    this.#database.run('UPDATE states SET used_at = ? WHERE id = ?', Date.now(), id);
+  }
+
+  list(source: string | undefined, limit: number): { readonly states: StateRecord[]; readonly total: number } {
+    const where = source === undefined ? '' : 'WHERE source = ?';
+    const values = source === undefined ? [] : [source];
+    const { total } = this.#database.get<{ total: number }>(
+      `SELECT count(*) AS total FROM states ${where}`,
+      ...values,
+    )!;
+    return {
+      states: this.#database.all<StateRecord>(
+        `SELECT * FROM states ${where} ORDER BY used_at DESC, rowid DESC LIMIT ?`,
+        ...values,
+        limit,
+      ),
+      total,
+    };
+  }
+
+  view(state: StateRecord): StateView {
+    const { count } = this.#database.get<{ count: number }>(
+      'SELECT count(*) AS count FROM operations WHERE directory_state_id = ?',
+      state.id,
+    )!;
+    return {
+      directory_state_id: state.id,
+      source: state.source,
+      destination: state.destination,
+      files: state.files,
+      bytes: state.bytes,
+      created_at: new Date(state.created_at).toISOString(),
+      used_at: new Date(state.used_at).toISOString(),
+      operations: count,
+    };
+  }
+}
