@@ -51,5 +51,6 @@ function kept(operation: OperationView): string[] {
 function nextStep(operation: OperationView): string | undefined {
   if (operation.error?.fix !== undefined) return sentence(operation.error.fix);
   if (operation.exit_code !== NOT_FOUND) return undefined;
-  return 'The command was not found in this image. Choose another image (coppice.image) or command (coppice.runners).';
+  const program = oneLine(operation.title).split(' ')[0];
+  return `${program} is not in this image (a host: image has the machine’s /usr and /opt). Choose another image by the setting coppice.image, or another command by coppice.runners.`;
 }

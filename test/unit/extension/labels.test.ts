@@ -44,6 +44,6 @@ test('the end line tells state, time, what was kept and the next step', () => {
   const kept: Partial<OperationView> = { disposable: false, result_image: 'bbbbbbbb-1111' };
   assert.match(plain(endLine(operation(kept))), /^✔ exit 0 · 420 ms · in aaaaaaaa · kept as bbbbbbbb\n/);
   assert.match(plain(endLine(operation({ disposable: false, filesystem_changed: false }))), /nothing changed/);
-  assert.match(plain(endLine(operation({ status: 'FAILED', exit_code: 127 }))), /not found in this image/);
+  assert.match(plain(endLine(operation({ status: 'FAILED', exit_code: 127 }))), /python3 is not in this image/);
   assert.match(plain(endLine(operation({ status: 'CANCELLED', exit_code: null }))), /^⊘ cancelled/);
 });
