@@ -4,7 +4,7 @@ import path from 'node:path';
 /** bubblewrap over a fresh overlay, each time new: what one would write by hand with Debian's tools. */
 export function bwrapCommand(folder: string, rootfs: string): readonly string[] {
   const work = path.join(folder, 'bwrap');
-  mkdirSync(work);
+  mkdirSync(work, { recursive: true });
   const script = [
     'mkdir "$1" "$1/u" "$1/w" "$1/m"',
     'mount -n -t overlay overlay -o "lowerdir=$2,upperdir=$1/u,workdir=$1/w,volatile" "$1/m"',

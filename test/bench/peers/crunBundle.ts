@@ -1,13 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** crun by itself, as quick as it gets: its own default spec, one fixed root, no overlay, no seccomp. */
 export function crunCommand(folder: string, rootfs: string): readonly string[] {
   const bundle = path.join(folder, 'crun-bundle');
+  const config = path.join(bundle, 'config.json');
+  rmSync(bundle, { recursive: true, force: true });
   mkdirSync(bundle);
   execFileSync('crun', ['spec'], { cwd: bundle });
-  const config = path.join(bundle, 'config.json');
   const spec = JSON.parse(readFileSync(config, 'utf8'));
   spec.process.args = ['/bin/true'];
   spec.process.terminal = false;

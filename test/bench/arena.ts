@@ -1,0 +1,169 @@
+import { mkdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type Docker from 'dockerode';
+import type { EngineClient } from '../../src/client/engineClient.ts';
+import type { OperationResult } from '../../src/protocol/schemas/operations.ts';
+import type { VerbInput } from '../../src/protocol/verbs.ts';
+import { makeBusyboxRootfs, makeManyFiles } from '../harness/busyboxRootfs.ts';
+import { CoppiceHome } from '../harness/coppiceHome.ts';
+import { DockerDaemon } from '../harness/docker.ts';
+import { TemporaryFolder } from '../harness/temporaryFolder.ts';
+import { compile, LineProgram, Spawner } from './peers/programs.ts';
+
+export const isolation = {
+  floor: 'own user, mount, pid, ipc, uts, net namespaces; no seccomp, all capabilities of the namespace',
+  bwrap: "all namespaces, no capabilities; no seccomp, the machine's root as root",
+  crun: "mount, pid, ipc, uts, net namespaces, 3 capabilities; no overlay, no seccomp, the machine's root as root",
+  docker: "namespaces, Docker's capabilities, seccomp, cgroups; the machine's root as root",
+  ours: "namespaces with an own user namespace, Docker's capabilities, seccomp, cgroups (as root)",
+} as const;
+
+/** Everything a row may need, set up once: an engine of ours with two images, a Docker daemon, the C programs. */
+export class Arena implements AsyncDisposable {
+  readonly folder: string;
+  readonly rootfs: string;
+  readonly home: CoppiceHome;
+  readonly client: EngineClient;
+  /** undefined where no daemon can run, with the reason in `withoutDocker`. */
+  readonly docker: DockerDaemon | undefined;
+  readonly withoutDocker: string | undefined;
+  readonly spawner: Spawner;
+  readonly #floor: LineProgram;
+  readonly #floorProgram: string;
+  readonly #stack: AsyncDisposableStack;
+  #counter = 0;
+  #manyFiles: Promise<{ readonly ours: string; readonly docker: string }> | undefined;
+
+  private constructor(parts: ArenaParts) {
+    this.folder = parts.folder;
+    this.rootfs = parts.rootfs;
+    this.home = parts.home;
+    this.client = parts.client;
+    this.docker = parts.docker;
+    this.withoutDocker = parts.withoutDocker;
+    this.spawner = parts.spawner;
+    this.#floor = parts.floor;
+    this.#floorProgram = parts.floorProgram;
+    this.#stack = parts.stack;
+  }
+
+  static async open(): Promise<Arena> {
+    await using stack = new AsyncDisposableStack();
+    const { path: folder } = stack.use(new TemporaryFolder());
+    const rootfs = makeBusyboxRootfs(`${folder}/rootfs`);
+    const spawner = stack.adopt(new Spawner(compile('spawner', folder)), program => program.close());
+    const floorProgram = compile('floor', folder);
+    const floor = stack.adopt(openFloor(floorProgram, folder, 'floor', rootfs), program => program.close());
+    const withoutDocker = DockerDaemon.missing();
+    const docker = withoutDocker ? undefined : stack.adopt(await DockerDaemon.start(), daemon => daemon.stop());
+    await docker?.importFolder(rootfs, 'bench');
+    const home = stack.use(new CoppiceHome());
+    const client = stack.adopt(await home.connect(), client => client.close());
+    await client.call('import_image', { registry_url: 'host:', tag: 'bench/host' });
+    await client.call('import_image', { registry_url: `rootfs:${rootfs}`, tag: 'bench/busybox' });
+    const parts = { folder, rootfs, home, client, docker, withoutDocker, spawner, floor, floorProgram };
+    return new Arena({ ...parts, stack: stack.move() });
+  }
+
+  /** One run of ours, from the call to its result; `COPPICE_BENCH_DELAY_MS` makes it slower, to see the check fail. */
+  async run(input: VerbInput<'run'>): Promise<OperationResult> {
+    const result = await this.client.call('run', { network: 'none', ...input });
+    if (!('exit_code' in result)) throw new Error('a waiting run answered without a result');
+    if (result.status !== 'SUCCESS')
+      throw new Error(`${result.title}: ${result.status} ${JSON.stringify(result.error)}`);
+    await injectedDelay();
+    return result;
+  }
+
+  /** The image with 50,000 files, for us and for Docker, made when it is first asked for. */
+  manyFiles(): Promise<{ readonly ours: string; readonly docker: string }> {
+    this.#manyFiles ??= this.#makeManyFiles();
+    return this.#manyFiles;
+  }
+
+  async #makeManyFiles(): Promise<{ readonly ours: string; readonly docker: string }> {
+    const folder = makeBusyboxRootfs(`${this.folder}/many`);
+    makeManyFiles(`${folder}/srv`, 50_000);
+    await this.client.call('import_image', { registry_url: `rootfs:${folder}`, tag: 'bench/many' });
+    await this.docker?.importFolder(folder, 'bench-many');
+    return { ours: 'tag:bench/many', docker: 'bench-many' };
+  }
+
+  async floor(): Promise<number> {
+    return Number(await this.#floor.ask('1'));
+  }
+
+  /** Milliseconds until `count` sandboxes of the floor are done, `workers` at once. */
+  async floorTogether(count: number, workers: number): Promise<number> {
+    const programs = Array.from({ length: workers }, (_, n) =>
+      openFloor(this.#floorProgram, this.folder, `floor-${++this.#counter}-${n}`, this.rootfs),
+    );
+    await Promise.all(programs.map(program => program.ask('2')));
+    const start = performance.now();
+    await Promise.all(programs.map(program => program.ask(String(Math.ceil(count / workers)))));
+    const taken = performance.now() - start;
+    for (const program of programs) program.close();
+    return taken;
+  }
+
+  /** Create, start, wait, remove through the API: what `docker run --rm` does, without the command's own start. */
+  async dockerRun(options: Docker.ContainerCreateOptions & { readonly network?: string } = {}): Promise<void> {
+    const container = await this.dockerContainer(options);
+    await container.remove();
+  }
+
+  /** Runs to the end and leaves the container there. */
+  async dockerContainer({
+    network = 'none',
+    ...options
+  }: Docker.ContainerCreateOptions & { readonly network?: string }) {
+    const container = await this.docker!.api.createContainer({
+      Image: 'bench',
+      Cmd: ['true'],
+      ...options,
+      HostConfig: { NetworkMode: network },
+    });
+    const ended = container.wait({ condition: 'next-exit' });
+    await container.start();
+    const { StatusCode } = await ended;
+    if (StatusCode !== 0) throw new Error(`docker: exit code ${StatusCode}`);
+    return container;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync();
+  }
+}
+
+interface ArenaParts {
+  readonly folder: string;
+  readonly rootfs: string;
+  readonly home: CoppiceHome;
+  readonly client: EngineClient;
+  readonly docker: DockerDaemon | undefined;
+  readonly withoutDocker: string | undefined;
+  readonly spawner: Spawner;
+  readonly floor: LineProgram;
+  readonly floorProgram: string;
+  readonly stack: AsyncDisposableStack;
+}
+
+function openFloor(program: string, folder: string, name: string, rootfs: string): LineProgram {
+  const base = `${folder}/${name}`;
+  mkdirSync(base);
+  return new LineProgram(program, [base, rootfs, '/bin/true']);
+}
+
+export async function injectedDelay(): Promise<void> {
+  const delay = Number(process.env.COPPICE_BENCH_DELAY_MS ?? 0);
+  if (delay > 0) await sleep(delay);
+}
+
+/** Runs `work` so often, `workers` at once. */
+export async function together(count: number, workers: number, work: () => Promise<unknown>): Promise<void> {
+  let left = count;
+  const worker = async () => {
+    while (left-- > 0) await work();
+  };
+  await Promise.all(Array.from({ length: workers }, worker));
+}
