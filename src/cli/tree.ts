@@ -1,4 +1,5 @@
 export interface TreeRow<T> {
+  readonly isRoot: boolean;
   /** The lines drawn before the item. */
   readonly stem: string;
   readonly item: T;
@@ -20,18 +21,25 @@ export function growTrees<T>(
   });
   const rows: TreeRow<T>[] = [];
   // A stack of what is still to draw, for lines of descent of any length.
-  const waiting: { readonly item: T; readonly stem: string; readonly below: string }[] = (children.get(null) ?? [])
-    .map(item => ({ item, stem: '', below: '' }))
+  const waiting: { readonly item: T; readonly stem: string; readonly below: string; readonly isRoot: boolean }[] = (
+    children.get(null) ?? []
+  )
+    .map(item => ({ item, stem: '', below: '', isRoot: true }))
     .reverse();
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const { item, stem, below } = next;
-    rows.push({ stem, item });
+    rows.push({ isRoot: next.isRoot, stem, item });
     const own = children.get(idOf(item)) ?? [];
-    if (own.length === 1) waiting.push({ item: own[0]!, stem: below, below });
+    if (own.length === 1) waiting.push({ item: own[0]!, stem: below, below, isRoot: false });
     else
       for (const [index, child] of [...own.entries()].reverse()) {
         const last = index === own.length - 1;
-        waiting.push({ item: child, stem: `${below}${last ? '└─' : '├─'}`, below: `${below}${last ? '  ' : '│ '}` });
+        waiting.push({
+          item: child,
+          stem: `${below}${last ? '└─' : '├─'}`,
+          below: `${below}${last ? '  ' : '│ '}`,
+          isRoot: false,
+        });
       }
   }
   return rows;

@@ -21,8 +21,9 @@ export function humanDuration(milliseconds: number): string {
   const parts = [Math.floor(whole / 86_400), Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60, whole % 60];
   const first = parts.findIndex(part => part > 0);
   return parts
-    .map((part, index) => `${part} ${['d', 'h', 'min', 's'][index]}`)
+    .map((part, index) => (part === 0 ? '' : `${part} ${['d', 'h', 'min', 's'][index]}`))
     .slice(first, first + 2)
+    .filter(part => part !== '')
     .join(' ');
 }
 

@@ -73,7 +73,7 @@ function treeLines(images: readonly ImageView[], asked: Lineage | undefined, cha
 }
 
 function cells(
-  { stem, item: image }: TreeRow<ImageView>,
+  { isRoot, stem, item: image }: TreeRow<ImageView>,
   asked: string | undefined,
   exits: ReadonlyMap<string, number>,
   channel: Channel,
@@ -82,7 +82,7 @@ function cells(
   const exit = exits.get(image.uuid);
   const failed = exit === undefined || exit === 0 ? '' : channel.style('red', ` exit ${exit}`);
   return [
-    `${channel.style('dim', stem)}${isAsked ? '◉' : '○'} ${channel.style(isAsked ? ['cyan', 'bold'] : 'cyan', shortId(image.uuid))}`,
+    `${channel.style('dim', stem)}${isAsked ? '◉' : isRoot ? '●' : '○'} ${channel.style(isAsked ? ['cyan', 'bold'] : 'cyan', shortId(image.uuid))}`,
     channel.style('green', image.tag ?? '') + branchNames(image, channel),
     channel.style('dim', image.parent === null ? humanSize(image.size) : `+${humanSize(image.size)}`),
     channel.style('dim', humanAge(image.created_at)),
