@@ -23,13 +23,20 @@ const installations = inCache('vscode');
 export const vscodeServer = path.join(installations, 'current', 'node_modules', 'code-server', 'lib', 'vscode');
 
 export async function ensureVscode() {
-  const nodeVersion = spawnSync(projectNode, ['--version'], { encoding: 'utf8' }).stdout.trim();
-  const key = `${codeServer}-node-${nodeVersion}`;
-  if (!existsSync(path.join(installations, key))) {
-    await ensureDebianPackages(['building the editor']);
-    await install(key, nodeVersion);
-  }
+  await ensureDebianPackages(editorNeeds());
+  const { key, nodeVersion } = identity();
+  if (!existsSync(path.join(installations, key))) await install(key, nodeVersion);
   pointCurrentAt(key);
+}
+
+/** Its native modules are compiled here, so it takes a compiler until it is installed. */
+export function editorNeeds() {
+  return existsSync(path.join(installations, identity().key)) ? [] : ['building the editor'];
+}
+
+function identity() {
+  const nodeVersion = spawnSync(projectNode, ['--version'], { encoding: 'utf8' }).stdout.trim();
+  return { key: `${codeServer}-node-${nodeVersion}`, nodeVersion };
 }
 
 async function install(key, nodeVersion) {
