@@ -1,10 +1,11 @@
+import { open } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { VerbInput } from '../../protocol/verbs.ts';
 import { Disposable } from '../disposable.ts';
 import type { EngineConnection } from '../engineConnection.ts';
 import { settingOf } from '../settings.ts';
-import { extension, placeOf, runnerOf } from '../terminal/runner.ts';
+import { extension, placeOf, runnerByFirstLine, runnerByName } from '../terminal/runner.ts';
 import { type SandboxCommand, SandboxTerminal } from '../terminal/sandboxTerminal.ts';
 
 export interface RunOptions {
@@ -20,6 +21,8 @@ const LIVE_AND_COLOURED = {
   CLICOLOR_FORCE: '1',
   PYTHONUNBUFFERED: '1',
 };
+
+const MOST_OF_A_FIRST_LINE = 256;
 
 /** "Run in Sandbox": one terminal a file, used again when the file is run again. */
 export class SandboxRuns extends Disposable {
@@ -47,7 +50,8 @@ export class SandboxRuns extends Disposable {
   async #commandFor(file: vscode.Uri, options: RunOptions): Promise<SandboxCommand | undefined> {
     const name = file.path.split('/').at(-1) ?? file.path;
     const runner =
-      runnerOf({ name, firstLine: await firstLine(file) }, settingOf('coppice.runners', file)) ??
+      runnerByName(name, settingOf('coppice.runners', file)) ??
+      runnerByFirstLine(await firstLine(file)) ??
       (await askRunner(name));
     if (runner === undefined) return undefined;
     const folder = vscode.workspace.getWorkspaceFolder(file);
@@ -72,7 +76,7 @@ export class SandboxRuns extends Disposable {
   }
 
   async #upload(file: vscode.Uri): Promise<string> {
-    const document = vscode.workspace.textDocuments.find(candidate => candidate.uri.toString() === file.toString());
+    const document = openDocument(file);
     if (document?.isDirty && !document.isUntitled) await document.save();
     if (file.scheme === 'file') return (await this.#connection.call('upload', { path: file.fsPath })).uuid;
     if (document) return (await this.#connection.call('upload', { content: document.getText() })).uuid;
@@ -113,7 +117,7 @@ export function filesToRun(
 ): readonly vscode.Uri[] {
   if (Array.isArray(files) && files.length > 0) return files;
   const one = file ?? vscode.window.activeTextEditor?.document.uri;
-  if (one !== undefined) return [one];
+  if (one !== undefined && !/^(output|coppice-.*)$/.test(one.scheme)) return [one];
   throw new CoppiceError('invalid_input', 'no file is open', {
     fix: 'Open a file, or right-click one in the Explorer',
   });
@@ -125,8 +129,26 @@ function notTrusted(): CoppiceError {
   });
 }
 
+/** Without opening what may be a huge or binary file. */
 async function firstLine(file: vscode.Uri): Promise<string> {
-  return (await vscode.workspace.openTextDocument(file)).lineAt(0).text;
+  const document = openDocument(file);
+  if (document) return document.lineAt(0).text;
+  const start = file.scheme === 'file' ? await firstBytes(file.fsPath) : await vscode.workspace.fs.readFile(file);
+  return Buffer.from(start.subarray(0, MOST_OF_A_FIRST_LINE)).toString('utf8').split(/\r?\n/, 1)[0]!;
+}
+
+async function firstBytes(path: string): Promise<Uint8Array> {
+  const handle = await open(path);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(MOST_OF_A_FIRST_LINE));
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+function openDocument(file: vscode.Uri): vscode.TextDocument | undefined {
+  return vscode.workspace.textDocuments.find(document => document.uri.toString() === file.toString());
 }
 
 /** Asked once; the answer is kept in the user's settings. */

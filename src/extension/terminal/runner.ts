@@ -2,18 +2,11 @@ import type { Runners } from '../contributions.ts';
 
 /** Which command runs a file. Pure, so that every rule is a unit test. */
 
-export interface FileToRun {
-  /** `main.py` */
-  readonly name: string;
-  /** The first line of its text, for `#!`. */
-  readonly firstLine: string;
-}
-
-/** By its whole name, by its extension, by its `#!` line; undefined when none of them tells. */
-export function runnerOf(file: FileToRun, runners: Runners): string | undefined {
-  const byName = runners[file.name] ?? runners[extension(file.name)];
-  if (byName !== undefined && byName.trim() !== '') return byName;
-  return interpreter(file.firstLine);
+/** By its whole name, else by its extension. */
+export function runnerByName(name: string, runners: Runners): string | undefined {
+  const key = [name, extension(name)].find(candidate => Object.hasOwn(runners, candidate));
+  const runner = key === undefined ? '' : runners[key]!.trim();
+  return runner === '' ? undefined : runner;
 }
 
 export function extension(name: string): string {
@@ -22,7 +15,7 @@ export function extension(name: string): string {
 }
 
 /** `#!/usr/bin/env -S python3 -u` → `python3 -u`; only plain words, because the runner is read by a shell. */
-function interpreter(firstLine: string): string | undefined {
+export function runnerByFirstLine(firstLine: string): string | undefined {
   const line = /^#!\s*(?:\/usr\/bin\/env\s+(?:-S\s+)?)?([\w./+-]+(?:[ \t]+[\w./=+-]+)*)\s*$/.exec(firstLine);
   return line?.[1];
 }

@@ -1,29 +1,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { settings } from '../../../src/extension/contributions.ts';
-import { placeOf, runnerOf } from '../../../src/extension/terminal/runner.ts';
+import { placeOf, runnerByFirstLine, runnerByName } from '../../../src/extension/terminal/runner.ts';
 
 const runners = settings['coppice.runners'].default;
-const runner = (name: string, firstLine = '') => runnerOf({ name, firstLine }, runners);
 
-test('a file runs by its name, then its extension, then its #! line', () => {
-  assert.equal(runner('main.py'), 'python3');
-  assert.equal(runner('a.b.mjs'), 'node');
-  assert.equal(runner('Makefile'), 'make -f');
-  assert.equal(runner('main.py', '#!/bin/sh'), 'python3');
-  assert.equal(runner('tool', '#!/usr/bin/env python3'), 'python3');
-  assert.equal(runner('tool', '#!/usr/bin/env -S node --flag=1'), 'node --flag=1');
-  assert.equal(runner('tool', '#!/bin/bash -e'), '/bin/bash -e');
+test('a file runs by its name, else by its extension', () => {
+  assert.equal(runnerByName('main.py', runners), 'python3');
+  assert.equal(runnerByName('a.b.mjs', runners), 'node');
+  assert.equal(runnerByName('Makefile', runners), 'make -f');
+  assert.equal(runnerByName('picture.png', runners), undefined);
+  assert.equal(runnerByName('toString', runners), undefined);
+  assert.equal(runnerByName('main.py', { '.py': ' ' }), undefined, 'an emptied runner is no runner');
 });
 
-test('an unknown file has no runner, and a #! line brings no shell syntax', () => {
-  assert.equal(runner('picture.png', '\u0089PNG'), undefined);
-  assert.equal(runner('tool', '#!/bin/sh; rm -rf /'), undefined);
-  assert.equal(runner('tool', '#!/bin/sh $(id)'), undefined);
-});
-
-test('an emptied runner is no runner', () => {
-  assert.equal(runnerOf({ name: 'main.py', firstLine: '' }, { '.py': ' ' }), undefined);
+test('a #! line names a runner, and brings no shell syntax', () => {
+  assert.equal(runnerByFirstLine('#!/usr/bin/env python3'), 'python3');
+  assert.equal(runnerByFirstLine('#!/usr/bin/env -S node --flag=1'), 'node --flag=1');
+  assert.equal(runnerByFirstLine('#!/bin/bash -e'), '/bin/bash -e');
+  assert.equal(runnerByFirstLine('\u0089PNG'), undefined);
+  assert.equal(runnerByFirstLine('#!/bin/sh; rm -rf /'), undefined);
+  assert.equal(runnerByFirstLine('#!/bin/sh $(id)'), undefined);
 });
 
 test('files lie below /workspace/<folder>, and arguments never look like options', () => {
