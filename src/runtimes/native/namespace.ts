@@ -43,6 +43,7 @@ aside=$COPPICE_STORE/mount
 mount -n -t tmpfs -o "mode=755,nosuid$COPPICE_OWNER" tmpfs "$aside"
 cd "$aside"
 mkdir n x j g
+chown -- "$COPPICE_ROOT" . n x j g
 mount -n --bind -- "$COPPICE_STORE" n
 mount -n --bind -- "$COPPICE_NODE_FOLDER" x
 mount -n --bind -- "$COPPICE_SCRIPT_FOLDER" j
@@ -58,7 +59,6 @@ if [ -c /dev/net/tun ] && mknod -m 666 tun c 10 200 2>/dev/null; then mount -n -
 `;
 
 const moveRun = `
-chown -h "$COPPICE_ROOT" . n x j g 2>/dev/null || true
 cd /
 mount -n --move "$aside" /run
 `;

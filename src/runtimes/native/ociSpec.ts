@@ -12,13 +12,13 @@ export interface ContainerSpec {
   readonly binds: readonly { readonly source: string; readonly target: string; readonly readOnly: boolean }[];
   /** Own and empty, the machine's, or a prepared namespace by its path. */
   readonly network: 'none' | 'host' | { readonly path: string };
-  /** A ready BPF program, base64; undefined: no filter. */
-  readonly seccompBpf: string | undefined;
-  /** The same filter as a list, for a runtime without that annotation. */
-  readonly seccompProfile: unknown;
+  readonly seccomp: SeccompFilter;
   /** Where there is no cgroup: written inside the sandbox's own pid namespace before its command starts. */
   readonly pidMax: number | undefined;
 }
+
+/** A ready BPF program in base64, or the same policy as a list for a runtime that does not take one. */
+export type SeccompFilter = { readonly program: string } | { readonly profile: object };
 
 export interface ContainerProcessSpec {
   readonly args: readonly string[];
@@ -91,12 +91,12 @@ export function ociSpec(spec: ContainerSpec): object {
       })),
     ],
     ...(spec.pidMax === undefined ? {} : { hooks: { createContainer: [pidMaxHook(spec.pidMax)] } }),
-    ...(spec.seccompBpf === undefined ? {} : { annotations: { 'run.oci.seccomp_bpf_data': spec.seccompBpf } }),
+    ...('program' in spec.seccomp ? { annotations: { 'run.oci.seccomp_bpf_data': spec.seccomp.program } } : {}),
     linux: {
       namespaces: namespaces(spec.network),
       maskedPaths,
       readonlyPaths,
-      ...(spec.seccompBpf === undefined && spec.seccompProfile !== undefined ? { seccomp: spec.seccompProfile } : {}),
+      ...('profile' in spec.seccomp ? { seccomp: spec.seccomp.profile } : {}),
     },
   };
 }

@@ -12,6 +12,8 @@ import { toWireError } from '../../../protocol/errors.ts';
 import { COPPICE_ERROR } from '../../../protocol/rpc.ts';
 import * as api from '../hostApi.ts';
 import { pauseProgram } from '../pause.ts';
+import { seccompProfile, seccompProgram } from '../seccomp.ts';
+import type { Architecture } from '../syscalls.ts';
 import { Cgroups } from './cgroups.ts';
 import { LayerStore } from './layers/layerStore.ts';
 import { Mounts } from './mounts.ts';
@@ -27,6 +29,7 @@ import {
   viewsPath,
 } from './paths.ts';
 import { Pipes } from './pipes.ts';
+import type { SandboxTools } from './sandbox.ts';
 import { Sandboxes } from './sandboxes.ts';
 import { Streams } from './streams.ts';
 
@@ -61,8 +64,7 @@ async function main(): Promise<void> {
     pipes,
     layers,
     cgroups: new Cgroups(settings),
-    seccompBpf: undefined,
-    seccompProfile: undefined,
+    seccomp: filterFor(settings.runtime),
     onOutput: (name, stdout, stderr) => {
       void connection.sendNotification(api.outputNotification, { ...name, stdout, stderr });
     },
@@ -101,6 +103,14 @@ function answerSandboxes(on: ReturnType<typeof answering>, sandboxes: Sandboxes)
   on(api.commitRequest, ({ sandbox, uuid }) => sandboxes.get(sandbox).commit(uuid));
   on(api.stopRequest, ({ sandbox }) => done(sandboxes.get(sandbox).stop()));
   on(api.removeRequest, ({ sandbox }) => done(sandboxes.remove(sandbox)));
+}
+
+/** crun takes the ready program, runc only a list that it compiles itself. */
+function filterFor(runtime: api.HostSettings['runtime']): SandboxTools['seccomp'] {
+  const architecture = process.arch as Architecture;
+  return runtime === 'crun'
+    ? { program: seccompProgram(architecture).toString('base64') }
+    : { profile: seccompProfile(architecture) };
 }
 
 type Handler<P, R> = (params: P, signal: AbortSignal) => R | Promise<R>;

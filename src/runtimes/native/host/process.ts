@@ -121,7 +121,8 @@ export class ContainerProcess {
 
 async function inputFor(launch: Launch, pipes: Pipes): Promise<ProcessInput> {
   const { stdin } = launch.start;
-  if (stdin.kind === 'open') return pipes.input();
+  // script(1) passes the end of its input on to the terminal, so a terminal nobody types on has an open one.
+  if (stdin.kind === 'open' || (stdin.kind === 'none' && launch.start.tty)) return pipes.input();
   if (stdin.kind === 'none') return { childFd: openSync('/dev/null', 'r'), socket: undefined };
   const file = path.join(launch.folder, `${launch.name.process}.stdin`);
   writeFileSync(file, Buffer.from(stdin.base64, 'base64'), { mode: 0o600 });

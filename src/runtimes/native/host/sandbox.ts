@@ -4,7 +4,7 @@ import path from 'node:path';
 import { CoppiceError } from '../../../protocol/errors.ts';
 import type { ProcessExit } from '../../runtime.ts';
 import { type CreateSandbox, type HostSettings, mainProcess, type ProcessName, type StartProcess } from '../hostApi.ts';
-import { type ContainerProcessSpec, ociSpec, processSpec } from '../ociSpec.ts';
+import { type ContainerProcessSpec, ociSpec, processSpec, type SeccompFilter } from '../ociSpec.ts';
 import type { Cgroups, SandboxCgroups } from './cgroups.ts';
 import type { Launch } from './launch.ts';
 import type { LayerStore } from './layers/layerStore.ts';
@@ -21,8 +21,7 @@ export interface SandboxTools {
   readonly pipes: Pipes;
   readonly layers: LayerStore;
   readonly cgroups: Cgroups;
-  readonly seccompBpf: string | undefined;
-  readonly seccompProfile: unknown;
+  readonly seccomp: SeccompFilter;
   onOutput(name: ProcessName, stdout: number, stderr: number): void;
   onExit(name: ProcessName, end: ProcessExit | Error): void;
   log(line: string): void;
@@ -68,8 +67,7 @@ export class Sandbox {
       })),
       binds: this.#binds(bundle),
       network: spec.network === 'host' ? 'host' : 'none',
-      seccompBpf: this.#tools.seccompBpf,
-      seccompProfile: this.#tools.seccompProfile,
+      seccomp: this.#tools.seccomp,
       pidMax: undefined,
     });
     writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(config));
