@@ -6,7 +6,7 @@ import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
 import type { Call } from '../call.ts';
 import type { EventBus } from '../eventBus.ts';
 import type { StateStore } from './stateStore.ts';
-import type { LayOutRequest, SyncOutcome, SyncRequest, WorkerAnswer, WorkerRequest } from './syncWorker.ts';
+import type { LayOutRequest, SyncOutcome, SyncRequest, WorkerAnswer, WorkerRequest } from './syncThread.ts';
 
 type Request = VerbRequest<'rsync'>;
 
