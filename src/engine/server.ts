@@ -104,6 +104,7 @@ class Connection {
   readonly #calls = new Set<AbortController>();
   readonly #subscriptions = new Map<number, () => void>();
   #kind: ClientKind = 'test';
+  #closed = false;
   #backlog = 0;
   /** Subscriptions that missed events since the backlog grew too long. */
   readonly #lagging = new Set<number>();
@@ -118,6 +119,7 @@ class Connection {
       socket.destroy();
     });
     this.#rpc.onClose(() => {
+      this.#closed = true;
       for (const stop of this.#subscriptions.values()) stop();
       for (const call of this.#calls) call.abort();
       onClose();
@@ -136,6 +138,8 @@ class Connection {
     this.#rpc.onRequest(stopRequest, ({ force }) => stop(force));
     this.#rpc.onRequest(callRequest, async (params, token) => {
       const controller = new AbortController();
+      // What a client asked just before it went still arrives; nothing may begin for it any more.
+      if (this.#closed) controller.abort();
       token.onCancellationRequested(() => controller.abort());
       this.#calls.add(controller);
       try {
@@ -206,7 +210,7 @@ class Connection {
       this.#lagging.add(subscription);
       return;
     }
-    const size = event.topic === 'output' ? event.data.length + 200 : 1000;
+    const size = event.topic === 'output' ? event.data.length + 200 : JSON.stringify(event).length;
     this.#send(done => this.#rpc.sendNotification(eventNotification, { subscription, event }).finally(done), size);
   }
 

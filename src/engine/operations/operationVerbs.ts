@@ -1,7 +1,7 @@
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
 import type { Call, Handlers } from '../call.ts';
 import type { Spools } from '../store/spools.ts';
-import { incompleteTail, orphanedHead } from '../store/text.ts';
+import { firstCharacter, incompleteTail, LONGEST_CHARACTER, orphanedHead } from '../store/text.ts';
 import { finished } from './operationStore.ts';
 import type { Operations } from './operations.ts';
 
@@ -96,13 +96,10 @@ export function readOutput(
   const { operation_id: id, stream, encoding } = request;
   const written = spools.size(id, stream);
   const start = request.tail === undefined ? request.offset : Math.max(0, written - request.tail);
-  const { bytes, size } = spools.read(id, stream, start, request.length);
-  const atEnd = start + bytes.length >= size;
+  const length = request.tail ?? request.length;
+  const { bytes, size } = spools.read(id, stream, start, length + LONGEST_CHARACTER);
   const head = encoding === 'text' && request.tail !== undefined && start > 0 ? orphanedHead(bytes) : 0;
-  // At the end of a finished stream a broken character is all there will ever be of it.
-  const cut = encoding === 'text' && !(atEnd && source.ended) ? incompleteTail(bytes) : 0;
-  // A request for less than one character still gets one, or a reader would never move on.
-  const end = cut === bytes.length - head && cut > 0 && !atEnd ? bytes.length : bytes.length - cut;
+  const end = encoding === 'text' ? wholeCharacters(bytes, head, length, source.ended) : Math.min(length, bytes.length);
   return {
     text: bytes.subarray(head, end).toString(encoding === 'text' ? 'utf8' : 'base64'),
     offset: start + head,
@@ -111,4 +108,14 @@ export function readOutput(
     eof: source.ended && start + end >= size,
     capped: source.capped[stream],
   };
+}
+
+/** Where a piece of at most `length` bytes ends. */
+function wholeCharacters(bytes: Buffer, head: number, length: number, ended: boolean): number {
+  const piece = bytes.subarray(0, length);
+  // At the end of a finished stream a broken character is all there will ever be of it.
+  if (ended && bytes.length <= length) return piece.length;
+  const end = piece.length - incompleteTail(piece);
+  // A request for less than one character still gets one, or a reader would never move on.
+  return end <= head && bytes.length > length ? head + firstCharacter(bytes.subarray(head)) : Math.max(head, end);
 }

@@ -52,6 +52,8 @@ export class Operations {
   readonly #events: EventBus;
   readonly #log: Log;
   readonly #live = new Map<string, Live>();
+  /** Ends that a full disk did not take. They hold while this engine lives; the next one ends them as interrupted. */
+  readonly #unrecorded = new Map<string, Partial<OperationRecord>>();
 
   constructor(parts: {
     readonly database: Database;
@@ -144,7 +146,7 @@ export class Operations {
     this.#announce(id);
   }
 
-  /** false: the disk is full or broken. Then the smallest record is tried, and failing that the next engine start ends it. */
+  /** false: the disk is full or broken. Then the smallest record is tried, and failing that the end is known to this engine only. */
   #record(id: string, end: OperationEnd, commit: (() => void) | undefined): boolean {
     try {
       this.#database.transaction(() => {
@@ -154,10 +156,18 @@ export class Operations {
       return true;
     } catch (error) {
       this.#log.error(`operation ${id} could not be recorded`, error);
+      const failed: OperationEnd = {
+        ...end,
+        status: 'FAILED',
+        resultImage: null,
+        steps: null,
+        error: toWireError(error),
+      };
       try {
-        this.#store.end(id, { ...end, status: 'FAILED', resultImage: null, steps: null, error: toWireError(error) });
+        this.#store.end(id, failed);
       } catch (again) {
         this.#log.error(`operation ${id} could not be recorded as failed either`, again);
+        this.#unrecorded.set(id, { ...failed, finishedAt: Date.now() });
       }
       return false;
     }
@@ -192,11 +202,16 @@ export class Operations {
   }
 
   find(id: string): OperationRecord | undefined {
-    return this.#store.find(id);
+    const record = this.#store.find(id);
+    return record && this.#asKnown(record);
+  }
+
+  #asKnown(record: OperationRecord): OperationRecord {
+    return { ...record, ...this.#unrecorded.get(record.id) };
   }
 
   record(id: string): OperationRecord {
-    const record = this.#store.find(id);
+    const record = this.find(id);
     if (!record)
       throw new CoppiceError('operation_not_found', `no operation ${id}`, {
         field: 'operation_id',
@@ -207,7 +222,8 @@ export class Operations {
   }
 
   list(...filter: Parameters<OperationStore['list']>): ReturnType<OperationStore['list']> {
-    return this.#store.list(...filter);
+    const { operations, total } = this.#store.list(...filter);
+    return { operations: operations.map(record => this.#asKnown(record)), total };
   }
 
   startsFrom(image: string): number {
@@ -275,8 +291,13 @@ export class Operations {
 
   result(record: OperationRecord, truncateAt: number): OperationResult {
     const view = this.view(record);
+    const whole = { stdout: !record.stdoutCapped, stderr: !record.stderrCapped };
     const text = (stream: StreamName) =>
-      headText(this.#spools.read(record.id, stream, 0, truncateAt + 4).bytes, truncateAt);
+      headText(
+        this.#spools.read(record.id, stream, 0, truncateAt + 4).bytes,
+        truncateAt,
+        finished(record.status) && whole[stream],
+      );
     return {
       ...view,
       stdout: text('stdout'),
@@ -297,7 +318,7 @@ export class Operations {
   }
 
   #announce(id: string): void {
-    const record = this.#store.find(id);
+    const record = this.find(id);
     if (record) this.#events.emit({ topic: 'operation', operation: this.view(record) });
   }
 

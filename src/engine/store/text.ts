@@ -1,5 +1,8 @@
 /** Cutting UTF-8 so that no character is split: a piece never starts or ends inside one. */
 
+/** In bytes. */
+export const LONGEST_CHARACTER = 4;
+
 const isContinuation = (byte: number): boolean => (byte & 0xc0) === 0x80;
 
 function sequenceLength(lead: number): number {
@@ -26,10 +29,18 @@ export function orphanedHead(bytes: Buffer): number {
   return count;
 }
 
-/** The first `limit` bytes as text, cut before a character that would not fit. */
-export function headText(bytes: Buffer, limit: number): string {
+/** How many bytes the first character has; a broken one is as long as what there is of it. */
+export function firstCharacter(bytes: Buffer): number {
+  const length = Math.min(sequenceLength(bytes[0] ?? 0), bytes.length);
+  let count = 1;
+  while (count < length && isContinuation(bytes[count]!)) count++;
+  return Math.min(count, bytes.length);
+}
+
+/** The first `limit` bytes as text, cut before a character that would not fit; `whole`: nothing comes after the bytes. */
+export function headText(bytes: Buffer, limit: number, whole: boolean): string {
   const head = bytes.subarray(0, limit);
-  const cut = bytes.length > limit ? incompleteTail(head) : 0;
+  const cut = bytes.length > limit || !whole ? incompleteTail(head) : 0;
   return head.subarray(0, head.length - cut).toString('utf8');
 }
 
