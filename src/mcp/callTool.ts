@@ -9,8 +9,7 @@ import {
   type Tool,
 } from '@modelcontextprotocol/sdk/types.js';
 import { toWireError, type WireError } from '../protocol/errors.ts';
-import type { VerbName } from '../protocol/verbs.ts';
-import { surfaceDefaults, verbs } from '../verbs/verbs.ts';
+import { type ListedVerb, surfaceDefaults, verbs } from '../verbs/verbs.ts';
 import type { EngineConnection } from './engineConnection.ts';
 import { absoluteHostPaths } from './hostPaths.ts';
 
@@ -29,7 +28,7 @@ export async function callTool(
   extra: Extra,
 ): Promise<CallToolResult> {
   if (!session.tools.some(tool => tool.name === name)) throw new McpError(ErrorCode.InvalidParams, `no tool ${name}`);
-  const verb = name as VerbName;
+  const verb = name as ListedVerb;
   const input = absoluteHostPaths(verb, { ...surfaceDefaults.mcp[verb], ...given }, session.cwd);
   try {
     const client = await engine.connect();

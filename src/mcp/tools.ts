@@ -1,7 +1,7 @@
 import type { Tool } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
-import { type VerbName, verbSchemas } from '../protocol/verbs.ts';
-import { verbNames, verbs } from '../verbs/verbs.ts';
+import { verbSchemas } from '../protocol/verbs.ts';
+import { type ListedVerb, verbNames, verbs } from '../verbs/verbs.ts';
 
 export type ToolSet = 'core' | 'all';
 
@@ -10,7 +10,7 @@ export function listTools(set: ToolSet): readonly Tool[] {
   return verbNames.filter(name => set === 'all' || verbs[name].core).map(toolOf);
 }
 
-function toolOf(name: VerbName): Tool {
+function toolOf(name: ListedVerb): Tool {
   const verb = verbs[name];
   return {
     name,

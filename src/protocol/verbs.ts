@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import * as branches from './schemas/branches.ts';
+import * as engine from './schemas/engine.ts';
 import * as files from './schemas/files.ts';
 import * as images from './schemas/images.ts';
 import * as operations from './schemas/operations.ts';
@@ -50,6 +51,9 @@ export const verbSchemas = {
   read_sandbox_file: { input: sandboxes.readSandboxFileInput, result: sandboxes.readSandboxFileResult },
   write_sandbox_file: { input: sandboxes.writeSandboxFileInput, result: sandboxes.done },
   snapshot: { input: sandboxes.snapshotInput, result: sandboxes.snapshotResult },
+
+  doctor: { input: engine.doctorInput, result: engine.doctorResult },
+  wipe: { input: engine.wipeInput, result: engine.wipeResult },
 } as const;
 
 export type VerbName = keyof typeof verbSchemas;

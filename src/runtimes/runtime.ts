@@ -27,6 +27,8 @@ export interface Runtime {
   adopt(id: string): Promise<RuntimeSandbox | 'gone'>;
   /** Drops everything that belongs to none of these: half-made layers, dead sandboxes. Called once at engine start. */
   reap(known: { readonly images: readonly RuntimeImage[]; readonly sandboxes: readonly string[] }): Promise<void>;
+  /** Removes everything the runtime keeps: sandboxes, layers, folders. Nothing but `close` is asked of it afterwards. */
+  wipe(): Promise<void>;
   close(): Promise<void>;
 }
 

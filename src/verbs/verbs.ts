@@ -1,5 +1,6 @@
 import type { VerbInput, VerbName } from '../protocol/verbs.ts';
 import { branchVerbs } from './branches.ts';
+import { engineVerbs } from './engine.ts';
 import { fileVerbs } from './files.ts';
 import { imageVerbs } from './images.ts';
 import { operationVerbs } from './operations.ts';
@@ -7,17 +8,21 @@ import { sandboxVerbs } from './sandboxes.ts';
 import { stateVerbs } from './states.ts';
 import type { Verbs } from './verb.ts';
 
+/** `wipe` is for people at a terminal: nothing that an agent reads names it. */
+export type ListedVerb = Exclude<VerbName, 'wipe'>;
+
 /** The one table that MCP tools, language model tools and the terminal come from. */
-export const verbs: Verbs<VerbName> = {
+export const verbs: Verbs<ListedVerb> = {
   ...operationVerbs,
   ...imageVerbs,
   ...stateVerbs,
   ...fileVerbs,
   ...branchVerbs,
   ...sandboxVerbs,
+  ...engineVerbs,
 };
 
-export const verbNames = Object.keys(verbs) as readonly VerbName[];
+export const verbNames = Object.keys(verbs) as readonly ListedVerb[];
 
 export type Surface = 'mcp' | 'cli';
 
