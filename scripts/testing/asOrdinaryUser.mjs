@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { root } from '../paths.mjs';
 
@@ -22,19 +22,19 @@ const { status } = spawnSync(program[0], program.slice(1), {
 });
 process.exit(status ?? 1);
 
+/** The whole of /etc is replaced: Linux gives an ordinary user no overlay over a folder that has mounts of others inside. */
 function giveIdentity() {
-  const range = `${user.name}:${user.firstSubordinate}:${user.subordinates}`;
-  append('/etc/passwd', `${user.name}:x:${user.id}:${user.id}::${path.join(folder, 'home')}:/bin/sh`);
-  append('/etc/group', `${user.name}:x:${user.id}:`);
-  append('/etc/subuid', range);
-  append('/etc/subgid', range);
-}
-
-function append(file, line) {
-  const copy = path.join(folder, path.basename(file));
-  writeFileSync(copy, `${readFileSync(file, 'utf8').trimEnd()}\n${line}\n`.trimStart());
-  chmodSync(copy, 0o644);
-  bind(copy, file);
+  const etc = path.join(folder, 'etc');
+  mustRun('cp', ['--archive', '/etc', etc]);
+  const range = `${user.name}:${user.firstSubordinate}:${user.subordinates}\n`;
+  appendFileSync(
+    path.join(etc, 'passwd'),
+    `${user.name}:x:${user.id}:${user.id}::${path.join(folder, 'home')}:/bin/sh\n`,
+  );
+  appendFileSync(path.join(etc, 'group'), `${user.name}:x:${user.id}:\n`);
+  appendFileSync(path.join(etc, 'subuid'), range);
+  appendFileSync(path.join(etc, 'subgid'), range);
+  bind(etc, '/etc');
 }
 
 /** Desktops let every user make network tunnels; some servers and containers only root. */
