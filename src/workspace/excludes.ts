@@ -38,7 +38,15 @@ export interface IgnoreRule {
   readonly matches: (path: string) => boolean;
 }
 
-const MATCH_OPTIONS = { dot: true, nobrace: true, noext: true, nocomment: true, nonegate: true, optimizationLevel: 1, platform: 'linux' } as const;
+const MATCH_OPTIONS = {
+  dot: true,
+  nobrace: true,
+  noext: true,
+  nocomment: true,
+  nonegate: true,
+  optimizationLevel: 1,
+  platform: 'linux',
+} as const;
 
 /** One line of an ignore file; undefined when it holds no rule. */
 export function parseRule(line: string): IgnoreRule | undefined {
@@ -89,7 +97,13 @@ export class Excludes {
   readonly #coppiceignore: readonly Scope[];
   readonly #last: readonly IgnoreRule[];
 
-  private constructor(options: ExcludeOptions, first: readonly IgnoreRule[], gitignore: readonly Scope[], coppiceignore: readonly Scope[], last: readonly IgnoreRule[]) {
+  private constructor(
+    options: ExcludeOptions,
+    first: readonly IgnoreRule[],
+    gitignore: readonly Scope[],
+    coppiceignore: readonly Scope[],
+    last: readonly IgnoreRule[],
+  ) {
     this.#options = options;
     this.#first = first;
     this.#gitignore = gitignore;
@@ -98,7 +112,13 @@ export class Excludes {
   }
 
   static root(options: ExcludeOptions): Excludes {
-    return new Excludes(options, options.defaults ? parseRules(DEFAULT_EXCLUDES.join('\n')) : [], [], [], parseRules(options.exclude.join('\n')));
+    return new Excludes(
+      options,
+      options.defaults ? parseRules(DEFAULT_EXCLUDES.join('\n')) : [],
+      [],
+      [],
+      parseRules(options.exclude.join('\n')),
+    );
   }
 
   /** Which ignore files are worth reading in a folder. */
@@ -108,11 +128,18 @@ export class Excludes {
 
   /** The excludes inside a folder, given what its ignore files say. */
   inside(folder: string, texts: { readonly [File in IgnoreFile]?: string }): Excludes {
-    const scope = (text: string | undefined): Scope[] => (text === undefined ? [] : [{ folder, rules: parseRules(text) }]);
+    const scope = (text: string | undefined): Scope[] =>
+      text === undefined ? [] : [{ folder, rules: parseRules(text) }];
     const git = this.#options.gitignore ? scope(texts['.gitignore']) : [];
     const own = scope(texts['.coppiceignore']);
     if (git.length + own.length === 0) return this;
-    return new Excludes(this.#options, this.#first, [...this.#gitignore, ...git], [...this.#coppiceignore, ...own], this.#last);
+    return new Excludes(
+      this.#options,
+      this.#first,
+      [...this.#gitignore, ...git],
+      [...this.#coppiceignore, ...own],
+      this.#last,
+    );
   }
 
   /** `path` is relative to the root, with `/`; its parents are not excluded. */

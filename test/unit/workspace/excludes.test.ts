@@ -18,7 +18,43 @@ function random(seed: number): () => number {
 }
 
 const NAMES = ['a', 'b', 'ab', 'a.o', 'x.py', '.hid', 'dist', 'src', 'a b', 'UP', '#c', '!d', 'e[1]', 'long-name.txt'];
-const PATTERNS = ['a', '/a', 'a/', '*.o', '*', '!*.py', '!a', 'src/*', 'src/**', '**/b', 'a/**/b', '?', '[ab]', '[!a]', '\\#c', '\\!d', '/src/a/', 'dist/', '!dist/', '**', 'a*', '.h*', 'src/a.o', '!/src/', '**/src/b', '*/a', 'long-*.txt', 'a\\ b', 'e\\[1\\]', 'UP ', '#comment', '', 'b/**', '*/', '!*/'];
+const PATTERNS = [
+  'a',
+  '/a',
+  'a/',
+  '*.o',
+  '*',
+  '!*.py',
+  '!a',
+  'src/*',
+  'src/**',
+  '**/b',
+  'a/**/b',
+  '?',
+  '[ab]',
+  '[!a]',
+  '\\#c',
+  '\\!d',
+  '/src/a/',
+  'dist/',
+  '!dist/',
+  '**',
+  'a*',
+  '.h*',
+  'src/a.o',
+  '!/src/',
+  '**/src/b',
+  '*/a',
+  'long-*.txt',
+  'a\\ b',
+  'e\\[1\\]',
+  'UP ',
+  '#comment',
+  '',
+  'b/**',
+  '*/',
+  '!*/',
+];
 
 const withoutSlash = (file: string): string => file.replace(/\/$/, '');
 
@@ -52,7 +88,12 @@ test('random ignore trees are read as git reads them', () => {
       }
       for (const file of paths) if (!file.endsWith('/')) writeFileSync(path.join(root, file), '');
       const answer = checkIgnore(root, [...paths]);
-      for (const file of paths) assert.equal(ours(file, ignores, folders), answer.has(withoutSlash(file)), `${file} in ${JSON.stringify([...ignores])}`);
+      for (const file of paths)
+        assert.equal(
+          ours(file, ignores, folders),
+          answer.has(withoutSlash(file)),
+          `${file} in ${JSON.stringify([...ignores])}`,
+        );
     }
   } finally {
     rmSync(root, { recursive: true });
@@ -77,7 +118,9 @@ function ours(file: string, ignores: ReadonlyMap<string, string>, folders: Reado
 /** git tells folders from files by looking. */
 function checkIgnore(root: string, paths: readonly string[]): Set<string> {
   try {
-    const output = execFileSync('git', ['-C', root, 'check-ignore', '--no-index', '-z', '--stdin'], { input: paths.map(withoutSlash).join('\0') });
+    const output = execFileSync('git', ['-C', root, 'check-ignore', '--no-index', '-z', '--stdin'], {
+      input: paths.map(withoutSlash).join('\0'),
+    });
     return new Set(output.toString().split('\0').filter(Boolean));
   } catch (error) {
     if ((error as { status?: number }).status === 1) return new Set();
@@ -87,7 +130,10 @@ function checkIgnore(root: string, paths: readonly string[]): Set<string> {
 
 test('the caller’s rules win over ignore files, those over the defaults', () => {
   const options = { defaults: true, gitignore: true, exclude: ['*.log', '!keep.log'] };
-  const excludes = Excludes.root(options).inside('', { '.gitignore': '!node_modules\nsecret', '.coppiceignore': '!secret' });
+  const excludes = Excludes.root(options).inside('', {
+    '.gitignore': '!node_modules\nsecret',
+    '.coppiceignore': '!secret',
+  });
   assert.equal(excludes.excludes('node_modules', true), false);
   assert.equal(excludes.excludes('.git', true), true);
   assert.equal(excludes.excludes('secret', false), false);
