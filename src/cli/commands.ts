@@ -29,7 +29,9 @@ import { sandboxes } from './commands/sandboxes.ts';
 import { shell } from './commands/shell.ts';
 import { snapshot } from './commands/snapshot.ts';
 import { start } from './commands/start.ts';
+import { states } from './commands/states.ts';
 import { stop } from './commands/stop.ts';
+import { sync } from './commands/sync.ts';
 import { tag } from './commands/tag.ts';
 import { version } from './commands/version.ts';
 import { wait } from './commands/wait.ts';
@@ -45,6 +47,8 @@ export const commands: readonly AnyCommand[] = [
   tag,
   rm,
   prune,
+  sync,
+  states,
   diff,
   ls,
   cat,

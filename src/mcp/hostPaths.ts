@@ -4,6 +4,8 @@ import type { VerbName } from '../protocol/verbs.ts';
 /** The fields of verbs that name places on this machine. */
 const HOST_PATHS: { readonly [V in VerbName]?: readonly string[] } = {
   run: ['workspace'],
+  rsync: ['source'],
+  states: ['source'],
   upload: ['path'],
   download: ['destination'],
   branch: ['workspace'],

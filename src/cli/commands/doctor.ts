@@ -1,33 +1,12 @@
 import { toWireError, type WireError } from '../../protocol/errors.ts';
-import { humanSize } from '../../verbs/wording.ts';
+import type { DoctorResult, RuntimeReport } from '../../protocol/schemas/engine.ts';
+import { humanSize, plural } from '../../verbs/wording.ts';
 import { type Context, defineCommand } from '../command.ts';
 import { errorLine } from '../errorReport.ts';
 import { EXIT } from '../exitCode.ts';
 import { fieldLines } from '../fieldLines.ts';
 import { printJson } from '../printJson.ts';
 import type { Channel } from '../terminal.ts';
-
-interface RuntimeReport {
-  readonly name: string;
-  readonly available: boolean;
-  readonly reason?: string | null;
-  readonly fix?: string | null;
-  readonly capabilities: {
-    readonly limits: Readonly<Record<string, boolean>>;
-    readonly network: Readonly<Record<string, boolean>>;
-    readonly notes: readonly string[];
-  };
-}
-
-/** The answer of the verb `doctor`. */
-interface Report {
-  readonly runtimes: readonly RuntimeReport[];
-  readonly home: string;
-  readonly engine: string;
-  readonly node: string;
-  readonly platform: string;
-  readonly disk_free: number;
-}
 
 const LITTLE_SPACE = 2_000_000_000;
 
@@ -49,9 +28,9 @@ export const doctor = defineCommand({
   },
 });
 
-async function askEngine(context: Context): Promise<Report | { readonly error: WireError }> {
+async function askEngine(context: Context): Promise<DoctorResult | { readonly error: WireError }> {
   try {
-    return (await (await context.connect()).callByName('doctor', {})) as Report;
+    return await (await context.connect()).call('doctor', {});
   } catch (error) {
     return { error: toWireError(error) };
   }
@@ -71,11 +50,12 @@ function engineLines(context: Context, { error }: { readonly error: WireError },
   ];
 }
 
-function reportLines(report: Report, channel: Channel): readonly string[] {
-  const space = `${humanSize(report.disk_free)} free`;
+function reportLines(report: DoctorResult, channel: Channel): readonly string[] {
+  const { engine, store, disk_free_bytes: free } = report;
+  const held = `${plural(store.images, 'image')}, ${plural(store.operations, 'operation')}, ${humanSize(store.bytes)}`;
   return [
-    `${good(channel)} engine ${report.engine}, Node ${report.node}, ${report.platform}`,
-    `${report.disk_free < LITTLE_SPACE ? bad(channel) : good(channel)} home ${report.home}, ${space}`,
+    `${good(channel)} engine ${engine.version}, Node ${report.node}, ${report.platform}, kernel ${report.kernel}`,
+    `${free < LITTLE_SPACE ? bad(channel) : good(channel)} home ${report.home}: ${held}, ${humanSize(free)} free`,
     ...report.runtimes.flatMap(runtime => runtimeLines(runtime, channel)),
   ];
 }
@@ -86,13 +66,16 @@ function runtimeLines(runtime: RuntimeReport, channel: Channel): readonly string
       `${bad(channel)} ${runtime.name}: ${runtime.reason ?? 'not available'}`,
       ...(runtime.fix ? [`  ${channel.style('bold', 'fix')} ${runtime.fix}`] : []),
     ];
-  const { limits, network, notes } = runtime.capabilities;
+  if (runtime.capabilities === null) return [`${good(channel)} ${runtime.name}`];
+  const { limits, network, resources, seccomp, build, notes } = runtime.capabilities;
   return [
     `${good(channel)} ${runtime.name}`,
     ...fieldLines(
       [
         ['  network', yesAndNo(network, channel)],
         ['  limits', yesAndNo(limits, channel)],
+        ['  measures', yesAndNo(resources, channel)],
+        ['  other', yesAndNo({ seccomp, build }, channel)],
         ...notes.map(note => ['  note', note] as const),
       ],
       channel,

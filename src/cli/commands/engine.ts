@@ -122,10 +122,10 @@ async function wipe(context: Context, yes: boolean): Promise<number> {
   }
   // Layers belong to the sandboxes' users; only the runtime inside its namespace can delete them.
   const client = await context.connect();
-  await client.callByName('wipe', {});
+  const gone = await client.call('wipe', { confirm: true });
   await client.closed;
   await rm(home, { recursive: true, force: true });
-  if (context.json) printJson(context, { wiped: home });
-  else terminal.out.line(`wiped ${home}`);
+  if (context.json) printJson(context, gone);
+  else terminal.out.line(`wiped ${home}: ${plural(gone.images, 'image')}, ${plural(gone.operations, 'operation')}`);
   return EXIT.ok;
 }

@@ -14,6 +14,7 @@ import { numberOption, pairsOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
 import type { Channel } from '../terminal.ts';
 import { UsageError } from '../usageError.ts';
+import { DEFAULT_DESTINATION, syncFolder } from './sync.ts';
 
 /** Where and how a command runs: the same for `run` and `shell`. */
 export const executionOptions = {
@@ -39,6 +40,13 @@ export const executionOptions = {
   memory: { value: 'SIZE', help: 'Memory limit, as 512m' },
   cpus: { value: 'N', help: 'Processor limit, as 1.5' },
   pids: { value: 'N', help: 'Limit of processes and threads' },
+  state: { value: 'STATE', help: 'Lay a directory state over the image: ds-… from coppice sync' },
+  sync: {
+    short: 's',
+    value: 'FOLDER[:INSIDE]',
+    help: 'Sync this folder first and lay it over the image (at /workspace), then start in it',
+    completes: 'folder',
+  },
   file: { value: 'INSIDE=LOCAL', multiple: true, help: 'Lay a local file over the image at this path' },
 } as const satisfies Options;
 
@@ -71,6 +79,7 @@ export const run = defineCommand({
     ['coppice run --keep -t deps -c "npm ci"', 'keep an install, named deps'],
     ['coppice run -i deps --file /app/t.py=./t.py -- python3 /app/t.py', 'go on from it, with a file of yours'],
     ['coppice run --step "make" --step "make check"', 'an image a step: go back to any of them'],
+    ['coppice run -s . -- make test', 'this folder, synced to /workspace'],
     ['coppice run -d -- make test; coppice wait', 'in the background'],
   ],
   runsCommands: true,
@@ -82,8 +91,8 @@ type RunLine = Line<typeof options>;
 async function runCommand(context: Context, line: RunLine): Promise<number> {
   const input = await runInput(context, line);
   const client = await context.connect();
-  const files = await uploadFiles(client, context.cwd, 'run', line.options.file);
-  const { operation_id: id } = await client.call('run', { ...input, files, wait: false });
+  const laid = await laidOver(context, client, 'run', line.options);
+  const { operation_id: id } = await client.call('run', { ...laid, ...input, wait: false });
   if (line.options.detach) return printDetached(context, id);
   const operation = await context.interrupts.during(
     () => void client.call('cancel_operation', { operation_id: id }).catch(() => undefined), // The wait says how it ended.
@@ -160,7 +169,46 @@ function withOwnValue(secret: string, env: NodeJS.ProcessEnv): string {
   return `${secret}=${value}`;
 }
 
-export async function uploadFiles(
+type LaidOver = Pick<VerbInput<'run'>, 'files' | 'directory_state_id' | 'cwd'>;
+
+/** What comes from this machine: a synced folder, which the command then starts in, and single files. */
+export async function laidOver(
+  context: Context,
+  client: EngineClient,
+  command: string,
+  given: Line<typeof executionOptions>['options'],
+): Promise<LaidOver> {
+  const files = await uploadFiles(client, context.cwd, command, given.file);
+  const state = await stateOf(context, client, command, given);
+  return { files, ...(state ? { directory_state_id: state.id, cwd: given.cwd ?? state.destination } : {}) };
+}
+
+async function stateOf(
+  context: Context,
+  client: EngineClient,
+  command: string,
+  given: Line<typeof executionOptions>['options'],
+): Promise<{ readonly id: string; readonly destination: string } | undefined> {
+  if (given.state !== undefined) {
+    if (given.sync !== undefined) throw new UsageError('give --state or --sync, not both', command);
+    const { states } = await client.call('states', { limit: 10_000 });
+    const known = states.find(state => state.directory_state_id === given.state);
+    return { id: given.state, destination: known?.destination ?? '/' };
+  }
+  if (given.sync === undefined) return undefined;
+  const { source, destination } = folderAndPlace(given.sync, context.cwd);
+  const synced = await syncFolder(context, client, { source, destination });
+  return { id: synced.directory_state_id, destination };
+}
+
+/** `FOLDER` or `FOLDER:/INSIDE`. */
+export function folderAndPlace(text: string, cwd: string): { readonly source: string; readonly destination: string } {
+  const at = text.lastIndexOf(':/');
+  const folder = at > 0 ? text.slice(0, at) : text;
+  return { source: path.resolve(cwd, folder), destination: at > 0 ? text.slice(at + 1) : DEFAULT_DESTINATION };
+}
+
+async function uploadFiles(
   client: EngineClient,
   cwd: string,
   command: string,

@@ -3,7 +3,7 @@ import { defineCommand } from '../command.ts';
 import { exitCodeOfProcess } from '../exitCode.ts';
 import { runInTerminal } from '../terminalSession.ts';
 import { UsageError } from '../usageError.ts';
-import { executionInput, executionOptions, uploadFiles } from './run.ts';
+import { executionInput, executionOptions, laidOver } from './run.ts';
 
 /** The best shell the image has. */
 const SHELL = ['/bin/sh', '-c', 'if command -v bash >/dev/null 2>&1; then exec bash -i; else exec sh -i; fi'];
@@ -24,9 +24,11 @@ export const shell = defineCommand({
   run: async (context, { options, after = [] }) => {
     if (!context.stdin.isTTY) throw new UsageError('a shell needs a terminal; for scripts use coppice run', 'shell');
     const client = await context.connect();
+    const laid = await laidOver(context, client, 'shell', options);
+    const input = executionInput(context, 'shell', options);
     const { sandbox_id } = await client.call('create_sandbox', {
-      ...executionInput(context, 'shell', options),
-      files: await uploadFiles(client, context.cwd, 'shell', options.file),
+      ...laid,
+      ...input,
       workspace: context.cwd,
     });
     const { err } = context.terminal;
@@ -34,8 +36,9 @@ export const shell = defineCommand({
       const ended = await runInTerminal(context, client, {
         sandbox_id,
         command: after.length > 0 ? [...after] : SHELL,
-        env: executionInput(context, 'shell', options).env ?? {},
-        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+        env: { ...input.env, ...input.secrets },
+        ...(laid.cwd === undefined ? {} : { cwd: laid.cwd }),
+        ...(input.cwd === undefined ? {} : { cwd: input.cwd }),
         ...(options.user === undefined ? {} : { user: options.user }),
       });
       if (options.keep || options.tag !== undefined) {

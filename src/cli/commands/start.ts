@@ -2,7 +2,7 @@ import { defineCommand } from '../command.ts';
 import { EXIT } from '../exitCode.ts';
 import { numberOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
-import { executionInput, executionOptions, uploadFiles } from './run.ts';
+import { executionInput, executionOptions, laidOver } from './run.ts';
 
 export const start = defineCommand({
   name: 'start',
@@ -23,8 +23,8 @@ export const start = defineCommand({
     const lifetime = numberOption('start', 'lifetime', options.lifetime);
     const client = await context.connect();
     const sandbox = await client.call('create_sandbox', {
+      ...(await laidOver(context, client, 'start', options)),
       ...executionInput(context, 'start', options),
-      files: await uploadFiles(client, context.cwd, 'start', options.file),
       ...(after === undefined || after.length === 0 ? {} : { command: [...after] }),
       tags: [...options.label],
       ...(lifetime === undefined ? {} : { lifetime }),
