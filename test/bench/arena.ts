@@ -149,7 +149,7 @@ interface ArenaParts {
 }
 
 function openFloor(program: string, folder: string, name: string, rootfs: string): LineProgram {
-  const base = `${folder}/${name}`;
+  const base = `${folder}/for-${name}`;
   mkdirSync(base);
   return new LineProgram(program, [base, rootfs, '/bin/true']);
 }

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { residentMemory, treeMemory } from '../../harness/processes.ts';
 import { type Arena, isolation } from '../arena.ts';
-import { diskUsage, processTreeMemory } from '../footprint.ts';
+import { diskUsage } from '../diskUsage.ts';
 import { type Contender, measure, timed } from '../measure.ts';
 import { lineOf, type Row } from '../row.ts';
 
@@ -204,15 +204,12 @@ async function diskRow(arena: Arena): Promise<Row> {
 async function memoryRow(arena: Arena): Promise<Row> {
   const ours = 'coppice engine, idle after this benchmark';
   const { pid } = arena.client.engine;
-  const resident = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
   return {
     goal: 17,
     title: 'memory of an idle engine',
     unit: 'MB',
-    lines: [lineOf(ours, 'ours', isolation.ours, [resident])],
+    lines: [lineOf(ours, 'ours', isolation.ours, [residentMemory(pid)])],
     goals: [{ line: ours, atMost: 90 }],
-    notes: [
-      `with its namespace host and their children ${processTreeMemory(pid).toFixed(0)} MB (proportional set size)`,
-    ],
+    notes: [`with its namespace host and their children ${treeMemory(pid).toFixed(0)} MB (proportional set size)`],
   };
 }

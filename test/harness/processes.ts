@@ -1,0 +1,52 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+
+export interface RunningProcess {
+  readonly pid: number;
+  /** Its arguments, joined by blanks. */
+  readonly command: string;
+}
+
+/** Every process below this one, whatever namespaces it is in. */
+export function descendants(pid: number): readonly RunningProcess[] {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
+    const parent = parentOf(name);
+    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+  }
+  const below = (each: number): number[] => (children.get(each) ?? []).flatMap(child => [child, ...below(child)]);
+  return below(pid).map(each => ({ pid: each, command: commandOf(each) }));
+}
+
+export function isRunning(pid: number): boolean {
+  return existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readProc(pid, 'status'));
+}
+
+function parentOf(pid: string): number | undefined {
+  const parent = /^PPid:\s+(\d+)/m.exec(readProc(Number(pid), 'status'))?.[1];
+  return parent === undefined ? undefined : Number(parent);
+}
+
+function commandOf(pid: number): string {
+  return readProc(pid, 'cmdline').replaceAll('\0', ' ').trim();
+}
+
+/** Empty when it ended meanwhile. */
+function readProc(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** MB in memory. */
+export function residentMemory(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readProc(pid, 'status'))?.[1] ?? 0) / 1024;
+}
+
+/** MB of a process and all below it, shared pages counted by their share. */
+export function treeMemory(pid: number): number {
+  const all = [pid, ...descendants(pid).map(each => each.pid)];
+  const kilobytes = all.map(each => Number(/^Pss:\s+(\d+)/m.exec(readProc(each, 'smaps_rollup'))?.[1] ?? 0));
+  return kilobytes.reduce((sum, each) => sum + each, 0) / 1024;
+}
