@@ -1,52 +1,75 @@
 import * as vscode from 'vscode';
-import { logPath, socketPath } from '../../protocol/endpoint.ts';
+import { logPath } from '../../protocol/endpoint.ts';
+import type { DoctorResult, RuntimeReport } from '../../protocol/schemas/engine.ts';
 import { VERSION } from '../../protocol/version.ts';
 import { asCoppiceError, type EngineConnection } from '../engineConnection.ts';
 import { byteSize, duration, outcome, sentence, shortId } from '../views/labels.ts';
 
-/** One page that tells whether sandboxes work here: what runs where, then one trial run with its time. */
+/** One page that tells whether sandboxes work here: what runs where, what is missing, then one trial run with its time. */
 export async function doctorText(connection: EngineConnection): Promise<string> {
-  return [
-    '# Coppice doctor',
-    '',
-    '## Editor',
-    `Extension   ${VERSION}`,
-    `VS Code     ${vscode.version}, Node ${process.versions.node}, ${process.platform} ${process.arch}`,
-    `Workspace   ${vscode.workspace.isTrusted ? 'trusted' : 'not trusted: nothing is run'}`,
-    '',
-    '## Engine',
-    ...(await engineLines(connection)),
-    '',
-    '## Trial run',
-    ...(vscode.workspace.isTrusted ? await trialLines(connection) : ['left out, the workspace is not trusted']),
-    '',
-  ].join('\n');
+  const parts = [
+    `# Coppice doctor`,
+    section('Editor', [
+      `Extension   ${VERSION}`,
+      `VS Code     ${vscode.version}, Node ${process.versions.node}, ${process.platform} ${process.arch}`,
+      `Workspace   ${vscode.workspace.isTrusted ? 'trusted' : 'not trusted: nothing is run'}`,
+    ]),
+    await findings(connection),
+    section(
+      'Trial run',
+      vscode.workspace.isTrusted ? await trialLines(connection) : ['Left out, the workspace is not trusted.'],
+    ),
+  ];
+  return `${parts.join('\n\n')}\n`;
 }
 
-async function engineLines(connection: EngineConnection): Promise<string[]> {
+const section = (title: string, lines: readonly string[]): string => [`## ${title}`, '', ...lines].join('\n');
+
+async function findings(connection: EngineConnection): Promise<string> {
   try {
-    const engine = await (await connection.client()).status();
-    return [
-      `Version     ${engine.version}, protocol ${engine.protocol}, pid ${engine.pid}, ${byteSize(engine.memory_bytes)}`,
-      `Since       ${new Date(engine.started_at).toLocaleString()}`,
-      `Clients     ${engine.clients}; ${engine.running} running, ${engine.queued} waiting, ${engine.sandboxes} sandboxes`,
-      `Home        ${engine.home}`,
-      `Socket      ${socketPath(engine.home)}`,
-      `Log         ${logPath(engine.home)}`,
-    ];
+    const report = await connection.call('doctor', {});
+    return [section('Engine', engineLines(report)), ...report.runtimes.map(runtimeSection)].join('\n\n');
   } catch (error) {
-    return trouble(error);
+    return section('Engine', trouble(error));
   }
+}
+
+function engineLines({
+  engine,
+  node,
+  platform,
+  kernel,
+  home,
+  disk_free_bytes,
+  store,
+  settings,
+}: DoctorResult): string[] {
+  return [
+    `Version     ${engine.version}, pid ${engine.pid}, since ${new Date(engine.started_at).toLocaleString()}`,
+    `Runs on     Node ${node}, ${platform}, kernel ${kernel}`,
+    `Home        ${home}`,
+    `Log         ${logPath(home)}`,
+    `Holds       ${store.images} images, ${store.operations} operations, ${byteSize(store.bytes)}; ${byteSize(disk_free_bytes)} free`,
+    `Starts      ${settings.concurrency} operations at once, from ${settings.default_image ?? 'the default image'}`,
+  ];
+}
+
+function runtimeSection({ name, available, reason, fix, capabilities }: RuntimeReport): string {
+  const lines = [available ? '✔ available' : `✘ ${sentence(reason ?? 'not available')}`];
+  if (fix !== null) lines.push(`  ${sentence(fix)}`);
+  lines.push(...(capabilities?.notes ?? []).map(note => `- ${sentence(note)}`));
+  return section(`Runtime ${name}`, lines);
 }
 
 async function trialLines(connection: EngineConnection): Promise<string[]> {
   try {
     const result = await connection.call('run', { command: 'true', network: 'none', timeout: 60 });
     if (!('exit_code' in result)) return [`✘ ${result.operation_id} is still ${result.status}`];
-    const good = result.status === 'SUCCESS';
+    const mark = result.status === 'SUCCESS' ? '✔' : '✘';
+    const facts = [duration(result.duration_ms ?? 0), result.runtime, `image ${shortId(result.image ?? '–')}`];
     return [
-      `${good ? '✔' : '✘'} \`true\` ${outcome(result)} in ${duration(result.duration_ms ?? 0)}, ${result.runtime}, image ${result.image ? shortId(result.image) : '–'}`,
-      ...(result.error?.fix ? [`  ${result.error.fix}`] : []),
+      `${mark} \`true\`: ${outcome(result)}, ${facts.join(', ')}`,
+      ...(result.error?.fix ? [`  ${sentence(result.error.fix)}`] : []),
     ];
   } catch (error) {
     return trouble(error);

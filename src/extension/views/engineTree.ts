@@ -170,13 +170,17 @@ function troubleRows(error: CoppiceError): Row[] {
   const rows = [
     leaf(
       'trouble',
-      error.message,
+      sentence(error.message),
       new vscode.ThemeIcon('error', new vscode.ThemeColor('problemsErrorIcon.foreground')),
     ),
   ];
   if (error.fix !== undefined) rows.push(leaf('trouble.fix', sentence(error.fix), new vscode.ThemeIcon('lightbulb')));
   rows.push(leaf('trouble.again', 'Try Again', new vscode.ThemeIcon('refresh'), 'coppice.refresh'));
-  rows.push(leaf('trouble.log', 'Show Engine Log', new vscode.ThemeIcon('output'), 'coppice.showEngineLog'));
+  rows.push(
+    error.code === 'runtime_unavailable'
+      ? leaf('trouble.doctor', 'Check the Engine', new vscode.ThemeIcon('pulse'), 'coppice.doctor')
+      : leaf('trouble.log', 'Show Engine Log', new vscode.ThemeIcon('output'), 'coppice.showEngineLog'),
+  );
   return rows;
 }
 

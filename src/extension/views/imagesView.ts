@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { CoppiceError } from '../../protocol/errors.ts';
 import type { EngineEvent } from '../../protocol/events.ts';
 import type { ImageView } from '../../protocol/schemas/images.ts';
 import { itemKinds, views } from '../contributions.ts';
@@ -33,6 +34,19 @@ export class ImagesView extends EngineTree {
     ]);
     this.#tagged.replace(tagged.images, tagged.total);
     this.#recent.replace(recent.images, recent.total);
+    if (tagged.total + recent.total === 0) await this.#askForRuntime();
+  }
+
+  /** An empty tree invites to import; where nothing can run, the reason is more use. */
+  async #askForRuntime(): Promise<void> {
+    const { runtimes } = await this.#connection.call('doctor', {});
+    const [first] = runtimes;
+    if (runtimes.some(runtime => runtime.available) || !first) return;
+    throw new CoppiceError(
+      'runtime_unavailable',
+      first.reason ?? `the ${first.name} runtime is not available`,
+      first.fix === null ? {} : { fix: first.fix },
+    );
   }
 
   protected roots(): readonly Row[] {

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { serveWithVsix } from '../harness/vscode.ts';
+
+/** What people see when something is in the way: the cause, the cure and a way out. */
+
+const project = 'test/e2e/project';
+
+test('an engine that cannot start says why, in the tree and in the status bar', { timeout: 90_000 }, async t => {
+  const editor = await serveWithVsix(t, { folder: project, env: { COPPICE_HOME: '/dev/null/no-folder' } });
+  const { page } = editor;
+  await page.getByRole('tab', { name: /^Coppice/ }).click();
+  await page
+    .getByRole('treeitem', { name: /^The engine could not be started/ })
+    .first()
+    .waitFor();
+  await page.getByRole('treeitem', { name: 'Try Again' }).first().waitFor();
+  await page.locator('.statusbar-item.warning-kind').getByText('Coppice').waitFor();
+  await editor.screenshot('trouble-engine');
+});
+
+test('an untrusted folder can be looked at, and nothing of it runs', { timeout: 90_000 }, async t => {
+  const editor = await serveWithVsix(t, { folder: project, trustPrompt: true });
+  const { page } = editor;
+  await page.getByRole('tab', { name: /^Coppice/ }).click();
+  await page.getByText('This workspace is not trusted').waitFor();
+  await page.getByRole('button', { name: 'Import host: base' }).waitFor();
+  await editor.screenshot('trouble-untrusted');
+  await editor.openFile('Makefile');
+  await page.getByRole('tab', { name: /^Explorer/ }).click();
+  await page.getByRole('treeitem', { name: 'Makefile' }).click({ button: 'right' });
+  const item = page.locator('.action-item', {
+    has: page.getByRole('menuitem', { name: 'Run in Sandbox', exact: true }),
+  });
+  await item.waitFor();
+  assert.match((await item.getAttribute('class')) ?? '', /disabled/);
+});
