@@ -45,6 +45,12 @@ export function runProjectNode(args, options) {
   return run(projectNode, args, { ...options, env: { ...projectNodeEnvironment(), ...options?.env } });
 }
 
+/** For what is awaited later: until then its failure must not end the process. */
+export function inBackground(promise) {
+  promise.catch(() => {});
+  return promise;
+}
+
 /** A script's main: a failure is one message and exit code 1, not a stack trace of ours. */
 export async function reportingFailure(main) {
   try {

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
-import { reportingFailure, run } from './command.mjs';
+import { inBackground, reportingFailure, run } from './command.mjs';
 import { ensureDebianPackages } from './debian.mjs';
 import { ensureNodeModules } from './nodeModules.mjs';
 import { pack } from './package.mjs';
@@ -44,7 +44,7 @@ async function prepare(names) {
   try {
     await ensureNodeModules();
     await ensureDebianPackages(['sandboxes', ...(inEditor ? ['tests', ...editorNeeds()] : [])]);
-    const vscode = inEditor && ensureVscode();
+    const vscode = inEditor && inBackground(ensureVscode());
     await build();
     const results = [await check('typecheck'), await check('lint')].flat();
     await vscode;

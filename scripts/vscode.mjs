@@ -1,18 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readlinkSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { npmCli, runProjectNode } from './command.mjs';
 import { ensureDebianPackages } from './debian.mjs';
 import { inCache, inRoot, projectNode } from './paths.mjs';
+import { abandonedFolders, makePidFolder } from './pidFolder.mjs';
+import { removeTree } from './removeTree.mjs';
 
 /** The npm package that carries VS Code 1.139. Its install scripts insist on Node 24, so it lives apart from node_modules. */
 const codeServer = 'code-server@4.139.1';
@@ -41,19 +34,10 @@ function identity() {
 
 async function install(key, nodeVersion) {
   console.log(`set-up: installing VS Code (${codeServer}), about two minutes, once`);
-  mkdirSync(installations, { recursive: true });
-  removeAbandoned();
-  const unfinished = path.join(installations, `unfinished-${process.pid}`);
+  for (const folder of abandonedFolders(installations, 'unfinished')) removeTree(folder);
+  const unfinished = makePidFolder(installations, 'unfinished');
   await npmInstall(unfinished, codeServer, { npm_config_nodedir: await nodeHeaders(nodeVersion) });
   renameSync(unfinished, path.join(installations, key));
-}
-
-/** An interrupted set-up leaves half a gigabyte behind. */
-function removeAbandoned() {
-  for (const name of readdirSync(installations)) {
-    const [, pid] = /^unfinished-(\d+)$/.exec(name) ?? [];
-    if (pid && !existsSync(`/proc/${pid}`)) rmSync(path.join(installations, name), { recursive: true, force: true });
-  }
 }
 
 /** Native modules are compiled against headers, which come with Node's npm package and not from a download site. */

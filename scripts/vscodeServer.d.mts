@@ -19,3 +19,5 @@ export interface VscodeServerOptions {
 export function startVscodeServer(options: VscodeServerOptions): Promise<VscodeServer>;
 export function installVsix(dataFolder: string, vsix: string): Promise<void>;
 export function writeUserSettings(dataFolder: string, settings: Readonly<Record<string, unknown>>): void;
+/** Nothing on the first page that nobody asked for. */
+export const calmSettings: Readonly<Record<string, unknown>>;

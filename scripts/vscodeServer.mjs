@@ -9,6 +9,14 @@ import { vscodeServer } from './vscode.mjs';
 
 // The real VS Code server on a free loopback port. Types: vscodeServer.d.mts.
 
+/** Nothing on the first page that nobody asked for. */
+export const calmSettings = {
+  'workbench.startupEditor': 'none',
+  'workbench.secondarySideBar.defaultVisibility': 'hidden',
+  'workbench.tips.enabled': false,
+  'extensions.ignoreRecommendations': true,
+};
+
 /** Puts a packaged extension where a server of the same data folder finds it. */
 export async function installVsix(dataFolder, vsix) {
   await runProjectNode(['out/server-main.js', '--install-extension', vsix, ...folders(dataFolder)], {

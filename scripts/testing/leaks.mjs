@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { removeTree } from '../removeTree.mjs';
 
 const PATIENCE_MS = 5_000;
 
@@ -67,14 +68,4 @@ function mountsBelow(folder) {
     .map(line => line.split(' ')[4])
     .filter(mount => mount?.startsWith(folder + path.sep))
     .reverse();
-}
-
-function removeTree(folder) {
-  try {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-  } catch (error) {
-    if (error.code !== 'EACCES') throw error;
-    // Layers belong to an ordinary user's subordinate ids.
-    spawnSync('unshare', ['--map-root-user', '--map-auto', 'rm', '-rf', folder], { stdio: 'inherit' });
-  }
 }

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inRoot, projectNode, root } from '../paths.mjs';
+import { removeTree } from '../removeTree.mjs';
 import { clearLeaks } from './leaks.mjs';
 
 /** Runs the test files of one folder once, in a temporary folder of their own, and counts what they leave there as failures. */
@@ -54,7 +55,7 @@ function runFiles(files, pass, place, grep) {
   };
   const interrupted = () => {
     end('SIGTERM');
-    rmSync(place.folder, { recursive: true, force: true });
+    removeTree(place.folder);
     process.exit(130);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];

@@ -2,13 +2,13 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
-import { startVscodeServer, writeUserSettings } from '../../scripts/vscodeServer.mjs';
+import { calmSettings, startVscodeServer, writeUserSettings } from '../../scripts/vscodeServer.mjs';
 import { openPage } from './browser.ts';
 import { CoppiceHome, repository } from './coppiceHome.ts';
 import type { HostTests } from './hostRunner.ts';
 import { TemporaryFolder } from './temporaryFolder.ts';
 import type { TestResult } from './testResult.ts';
-import { calmSettings, copyFolder, runtimeFolder } from './vscode.ts';
+import { copyFolder, runtimeFolder } from './vscode.ts';
 
 /**
  * Runs mocha tests (`describe`, `it`) inside the real extension host, in one window, with `dist/extension.js` loaded from

@@ -2,7 +2,13 @@ import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Page } from 'playwright-core';
-import { installVsix, startVscodeServer, type VscodeServer, writeUserSettings } from '../../scripts/vscodeServer.mjs';
+import {
+  calmSettings,
+  installVsix,
+  startVscodeServer,
+  type VscodeServer,
+  writeUserSettings,
+} from '../../scripts/vscodeServer.mjs';
 import { openPage } from './browser.ts';
 import { CoppiceHome, repository } from './coppiceHome.ts';
 import { TemporaryFolder } from './temporaryFolder.ts';
@@ -132,14 +138,6 @@ export class Editor implements AsyncDisposable {
     return this.#parts.disposeAsync();
   }
 }
-
-/** Nothing on the first page that a test did not put there. */
-export const calmSettings = {
-  'workbench.startupEditor': 'none',
-  'workbench.secondarySideBar.defaultVisibility': 'hidden',
-  'workbench.tips.enabled': false,
-  'extensions.ignoreRecommendations': true,
-};
 
 /** VS Code keeps its sockets there; they would stay behind in the machine's temporary folder. */
 export function runtimeFolder(temporary: TemporaryFolder): { readonly XDG_RUNTIME_DIR: string } {

@@ -1,0 +1,1 @@
+export function removeTree(folder: string): void;
