@@ -35,5 +35,6 @@ export function progressText({ message, done, total }: Omit<Progress, 'progress'
   const part = Math.min(1, Math.max(0, done / total));
   const full = Math.round(part * BAR);
   const bar = '█'.repeat(full) + '░'.repeat(BAR - full);
-  return oneLine(`${bar} ${String(Math.floor(part * 100)).padStart(3)}%  ${message}`, width);
+  const lead = `${bar} ${String(Math.floor(part * 100)).padStart(3)}%  `;
+  return lead + oneLine(message, Math.max(0, width - lead.length));
 }

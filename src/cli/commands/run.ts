@@ -10,6 +10,7 @@ import { humanDuration, shortId } from '../../verbs/wording.ts';
 import { type Context, defineCommand, type Line, type Options } from '../command.ts';
 import { EXIT, exitCodeOfOperation } from '../exitCode.ts';
 import { followOperation, operationEnd } from '../followOperation.ts';
+import { inWordsOfTheLine } from '../lineWords.ts';
 import { numberOption, pairsOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
 import type { Channel } from '../terminal.ts';
@@ -251,7 +252,8 @@ function printEnd(operation: OperationResult, channel: Channel, tag: string | un
     );
   for (const step of operation.steps ?? [])
     channel.line(channel.style('dim', `  ${shortId(step.image)}  exit ${step.exit_code ?? '?'}  ${step.command}`));
-  if (channel.isTerminal) for (const hint of operation.hints) channel.line(channel.style('dim', `hint: ${hint}`));
+  if (channel.isTerminal)
+    for (const hint of operation.hints) channel.line(channel.style('dim', `hint: ${inWordsOfTheLine(hint)}`));
 }
 
 export function endLine(operation: OperationResult, tag?: string): string {

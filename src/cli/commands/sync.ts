@@ -29,7 +29,7 @@ export const sync = defineCommand({
     owner: { value: 'UID:GID', help: 'Owner inside (default: root)' },
   },
   examples: [
-    ['DS=$(coppice sync -q) && coppice run --state $DS -- make test', 'this folder, in a sandbox'],
+    ['DS=$(coppice sync) && coppice run --state $DS -- make test', 'this folder, in a sandbox'],
     ['coppice run -s . -- make test', 'the same in one go'],
   ],
   run: async (context, { words: [folder = '.', inside = DEFAULT_DESTINATION], options }) => {
