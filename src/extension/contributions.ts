@@ -13,6 +13,9 @@ export const views = {
 export const contextKeys = {
   /** `idle`, `connecting`, `connected` or `failed`. */
   engine: 'coppice.engine',
+  /** Set once a view knows what the engine holds: before, nothing is said to be missing. */
+  imagesLoaded: 'coppice.imagesLoaded',
+  operationsLoaded: 'coppice.operationsLoaded',
   /** Names and extensions of the files that `coppice.runners` knows. */
   runnable: 'coppice.runnable',
 } as const;

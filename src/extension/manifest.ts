@@ -4,6 +4,7 @@ import {
   type CommandText,
   commands,
   container,
+  contextKeys,
   type SettingText,
   settings,
   views,
@@ -20,7 +21,7 @@ interface MenuItem {
   readonly group?: string;
 }
 
-const RUNNABLE = '(resourceExtname in coppice.runnable || resourceFilename in coppice.runnable)';
+const RUNNABLE = `(resourceExtname in ${contextKeys.runnable} || resourceFilename in ${contextKeys.runnable})`;
 const inImages = `view == ${views.images.id}`;
 const inOperations = `view == ${views.operations.id}`;
 const isImage = `${inImages} && viewItem =~ /^image/`;
@@ -70,17 +71,18 @@ const welcomes: readonly { readonly view: string; readonly contents: string; rea
     view: views.images.id,
     contents:
       'No images yet. An image is a snapshot that your code runs in; whatever it changes stays there.\n[Import host: base](command:coppice.importHost)\nThis machine’s own tools, copy-on-write, without a download. Or [import another image](command:coppice.importImage).',
+    when: contextKeys.imagesLoaded,
   },
   {
     view: views.operations.id,
     contents: 'Nothing has run yet.\n[Run Active File in Sandbox](command:coppice.runInSandbox)',
-    when: 'isWorkspaceTrusted',
+    when: `${contextKeys.operationsLoaded} && isWorkspaceTrusted`,
   },
   {
     view: views.operations.id,
     contents:
       'This workspace is not trusted: images and operations can be looked at, nothing is run.\n[Manage Workspace Trust](command:workbench.trust.manage)',
-    when: '!isWorkspaceTrusted',
+    when: `${contextKeys.operationsLoaded} && !isWorkspaceTrusted`,
   },
 ];
 

@@ -26,6 +26,7 @@ export abstract class EngineTree extends Disposable implements vscode.TreeDataPr
   readonly #pending = new Set<Row>();
   readonly #connection: EngineConnection;
   readonly #view: vscode.TreeView<Row>;
+  readonly #loadedKey: string;
   #loading: Promise<void> | undefined;
   #fresh = false;
   #trouble: CoppiceError | undefined;
@@ -35,9 +36,10 @@ export abstract class EngineTree extends Disposable implements vscode.TreeDataPr
 
   readonly onDidChangeTreeData = this.#changed.event as vscode.Event<Row[] | undefined>;
 
-  constructor(connection: EngineConnection, viewId: string, multiSelect: boolean) {
+  constructor(connection: EngineConnection, viewId: string, loadedKey: string, multiSelect: boolean) {
     super();
     this.#connection = connection;
+    this.#loadedKey = loadedKey;
     this.#view = this._register(
       vscode.window.createTreeView<Row>(viewId, {
         treeDataProvider: this,
@@ -118,6 +120,7 @@ export abstract class EngineTree extends Disposable implements vscode.TreeDataPr
       await this.#connection.client();
       await this.load();
       this.#trouble = undefined;
+      void vscode.commands.executeCommand('setContext', this.#loadedKey, true);
     } catch (error) {
       this.#trouble = asCoppiceError(error);
     }

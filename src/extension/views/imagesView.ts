@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { EngineEvent } from '../../protocol/events.ts';
 import type { ImageView } from '../../protocol/schemas/images.ts';
-import { itemKinds, views } from '../contributions.ts';
+import { contextKeys, itemKinds, views } from '../contributions.ts';
 import type { EngineConnection } from '../engineConnection.ts';
 import { EngineTree, leaf, type Row } from './engineTree.ts';
 import { age, byteSize, imageName, oneLine, shortId } from './labels.ts';
@@ -18,7 +18,7 @@ export class ImagesView extends EngineTree {
   #recentLimit = RECENT_STEP;
 
   constructor(connection: EngineConnection) {
-    super(connection, views.images.id, false);
+    super(connection, views.images.id, contextKeys.imagesLoaded, false);
     this.#connection = connection;
   }
 

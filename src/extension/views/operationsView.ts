@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { EngineEvent } from '../../protocol/events.ts';
 import type { OperationView } from '../../protocol/schemas/operations.ts';
-import { itemKinds, views } from '../contributions.ts';
+import { contextKeys, itemKinds, views } from '../contributions.ts';
 import type { EngineConnection } from '../engineConnection.ts';
 import type { LiveOperations } from '../liveOperations.ts';
 import { EngineTree, type Row } from './engineTree.ts';
@@ -30,7 +30,7 @@ export class OperationsView extends EngineTree {
   };
 
   constructor(connection: EngineConnection, live: LiveOperations) {
-    super(connection, views.operations.id, true);
+    super(connection, views.operations.id, contextKeys.operationsLoaded, true);
     this.#connection = connection;
     this._register(live.onDidChange(count => this.#showBadge(count)));
   }
