@@ -24,6 +24,7 @@ import type { EngineSettings } from './settings.ts';
 import { Blobs } from './store/blobs.ts';
 import { Database } from './store/database.ts';
 import { Spools } from './store/spools.ts';
+import { Apply } from './sync/apply.ts';
 import { StateStore } from './sync/stateStore.ts';
 import { stateVerbs } from './sync/stateVerbs.ts';
 import { Sync } from './sync/sync.ts';
@@ -52,9 +53,10 @@ export class Engine {
     this.#spools = new Spools(home, settings.outputCap);
     this.feed = new OutputFeed(this.#spools);
     this.#scheduler = new Scheduler(settings.concurrency);
+    const operationStore = new OperationStore(this.#database);
     this.#operations = new Operations({
       database: this.#database,
-      store: new OperationStore(this.#database),
+      store: operationStore,
       scheduler: this.#scheduler,
       spools: this.#spools,
       feed: this.feed,
@@ -104,7 +106,11 @@ export class Engine {
     const states = new StateStore(this.#database);
     this.#sync = new Sync({ home, script: syncScript, states, events: this.events });
     this.#handlers = {
-      ...stateVerbs(this.#sync, states),
+      ...stateVerbs(
+        this.#sync,
+        states,
+        new Apply({ images: this.#images, operations: operationStore, states, blobs, runtime }),
+      ),
       ...imageVerbs(this.#images, importImage, this.#operations, this.#drift),
       ...operationVerbs(this.#operations, this.#spools, id => this.#sandboxes.process(id, 'operation_id').output),
       ...sandboxVerbs(this.#sandboxes, new Snapshots(this.#images, this.#operations), files),

@@ -26,6 +26,7 @@ export const verbSchemas = {
 
   rsync: { input: states.rsyncInput, result: states.rsyncResult },
   states: { input: states.statesInput, result: states.statesResult },
+  apply: { input: states.applyInput, result: states.applyResult },
 
   upload: { input: files.uploadInput, result: files.uploadResult },
   list_files: { input: files.listFilesInput, result: files.listFilesResult },

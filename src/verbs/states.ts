@@ -1,7 +1,7 @@
 import { ADDS, READS, type Verbs } from './verb.ts';
 import { humanSize, plural } from './wording.ts';
 
-export const stateVerbs: Verbs<'rsync' | 'states'> = {
+export const stateVerbs: Verbs<'rsync' | 'states' | 'apply'> = {
   rsync: {
     title: 'Sync a folder',
     description:
@@ -36,5 +36,22 @@ export const stateVerbs: Verbs<'rsync' | 'states'> = {
                 `${state.directory_state_id} ${state.source} → ${state.destination} (${plural(state.files, 'file')}, ${humanSize(state.bytes)})`,
             )
             .join('\n'),
+  },
+  apply: {
+    title: 'Bring changes home',
+    description:
+      'Writes what happened to a synced folder inside an image back to the folder it was synced from. Compared three ways ' +
+      'with the state the run started from: a file that changed on both sides is a conflict, listed and left alone. Look ' +
+      'first with dry_run:true.',
+    annotations: { readOnly: false, destructive: true, idempotent: true, openWorld: true },
+    core: true,
+    render: result =>
+      [
+        ...result.applied.map(change => `${change.change} ${change.path}`),
+        ...result.conflicts.map(conflict => `! ${conflict.path}: ${conflict.reason}, left alone`),
+        `${plural(result.applied.length, 'change')} ${result.dry_run ? 'to apply' : 'applied'} to ${result.to}` +
+          (result.conflicts.length > 0 ? `, ${plural(result.conflicts.length, 'conflict')}` : '') +
+          (result.left_out > 0 ? `, ${result.left_out} left out by the excludes` : ''),
+      ].join('\n'),
   },
 };

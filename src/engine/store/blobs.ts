@@ -4,6 +4,7 @@ import {
   createWriteStream,
   existsSync,
   mkdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -31,6 +32,10 @@ export class Blobs {
 
   has(sha256: string): boolean {
     return existsSync(this.path(sha256));
+  }
+
+  read(sha256: string): Buffer {
+    return readFileSync(this.path(sha256));
   }
 
   put(bytes: Buffer): { readonly sha256: string; readonly size: number } {

@@ -90,6 +90,7 @@ export const migrations: readonly string[] = [
     source TEXT NOT NULL,
     destination TEXT NOT NULL,
     owner TEXT,
+    excludes TEXT NOT NULL,
     object TEXT NOT NULL,
     mode INTEGER NOT NULL,
     mtime REAL NOT NULL,

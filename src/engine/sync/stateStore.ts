@@ -1,12 +1,15 @@
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { StateView } from '../../protocol/schemas/states.ts';
 import type { Database } from '../store/database.ts';
+import { parseStored, type StoredEntry } from './tree.ts';
 
 export interface StateRecord {
   readonly id: string;
   readonly source: string;
   readonly destination: string;
   readonly owner: string | null;
+  /** How the source was read, as JSON of `ExcludeOptions`. */
+  readonly excludes: string;
   readonly object: string;
   readonly mode: number;
   readonly mtime: number;
@@ -27,12 +30,13 @@ export class StateStore {
   keep(state: Omit<StateRecord, 'created_at' | 'used_at'>): StateRecord {
     const now = Date.now();
     this.#database.run(
-      `INSERT INTO states (id, source, destination, owner, object, mode, mtime, files, bytes, created_at, used_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at, source = excluded.source`,
+      `INSERT INTO states (id, source, destination, owner, excludes, object, mode, mtime, files, bytes, created_at, used_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at, source = excluded.source`,
       state.id,
       state.source,
       state.destination,
       state.owner,
+      state.excludes,
       state.object,
       state.mode,
       state.mtime,
@@ -54,6 +58,31 @@ export class StateStore {
       });
     }
     return state;
+  }
+
+  /** All of a state's entries by path, folders included. */
+  entries(state: StateRecord): Map<string, StoredEntry> {
+    const found = new Map<string, StoredEntry>();
+    const visit = (object: string, folder: string) => {
+      for (const entry of this.folder(object)) {
+        const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+        found.set(path, entry);
+        if (entry.kind === 'folder') visit(entry.value, path);
+      }
+    };
+    visit(state.object, '');
+    return found;
+  }
+
+  folder(object: string): StoredEntry[] {
+    const row = this.#database.get<{ entries: Uint8Array }>('SELECT entries FROM trees WHERE object = ?', object);
+    if (!row)
+      throw new CoppiceError(
+        'state_collected',
+        `a folder of this directory state is no longer in the store (${object.slice(0, 12)})`,
+        { fix: 'Sync the folder again.' },
+      );
+    return parseStored(Buffer.from(row.entries).toString('latin1'));
   }
 
   touch(id: string): void {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { CoppiceError, invalidInput } from '../../protocol/errors.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
+import type { ExcludeOptions } from '../../workspace/excludes.ts';
 import type { Call } from '../call.ts';
 import type { EventBus } from '../eventBus.ts';
 import type { StateStore } from './stateStore.ts';
@@ -58,11 +59,17 @@ export class Sync {
       call.signal.removeEventListener('abort', stop);
     }
     const { id, object, mode, mtime, files, bytes } = outcome;
+    const excludes = JSON.stringify({
+      defaults: request.default_excludes,
+      gitignore: request.gitignore,
+      exclude: request.exclude,
+    } satisfies ExcludeOptions);
     const state = this.#states.keep({
       id,
       source,
       destination,
       owner: request.owner ?? null,
+      excludes,
       object,
       mode,
       mtime,

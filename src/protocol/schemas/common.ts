@@ -38,6 +38,8 @@ export const instant = z
   .describe('ISO 8601 time');
 export const limit = z.number().int().min(1).max(10_000).default(100);
 export const offset = z.number().int().min(0).default(0);
+/** A word of a command line; the kernel would end it at a NUL. */
+export const argument = z.string().refine(text => !text.includes('\0'), 'must not contain NUL');
 export const environment = z.record(
   z.string().regex(/^[^=\0]+$/, 'is not a variable name'),
   z.string().refine(value => !value.includes('\0'), 'must not contain NUL'),

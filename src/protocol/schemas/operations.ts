@@ -19,7 +19,7 @@ const limits = z
 export const execution = {
   env: common.environment.default({}).describe('Environment variables'),
   cwd: common.imagePath.optional().describe("Working directory inside; the image's, else /"),
-  user: z.string().min(1).max(100).optional().describe('User inside: name, uid, or uid:gid'),
+  user: common.argument.min(1).max(100).optional().describe('User inside: name, uid, or uid:gid'),
   limits: limits.optional(),
   network: z
     .enum(['nat', 'none', 'host'])
@@ -43,7 +43,10 @@ export const runInput = z
     image: common.imageReference
       .optional()
       .describe('Image to start from; the checked-out branch’s head, else the default'),
-    args: z.array(z.string()).default([]).describe('Arguments appended to the command, never re-parsed by a shell'),
+    args: z
+      .array(common.argument)
+      .default([])
+      .describe('Arguments appended to the command, never re-parsed by a shell'),
     shell: z.boolean().default(true).describe('Run the command by /bin/sh -c'),
     ...execution,
     timeout: z
@@ -63,7 +66,7 @@ export const runInput = z
       .default(8000)
       .describe('Bytes per stream in the answer; the whole output stays readable by read_output'),
     steps: z
-      .array(z.string().min(1, 'must not be empty'))
+      .array(common.argument.min(1, 'must not be empty'))
       .min(1)
       .max(100)
       .optional()

@@ -29,7 +29,10 @@ export const sandboxView = z.object({
 });
 export type SandboxView = z.infer<typeof sandboxView>;
 
-const argv = z.array(z.string()).min(1, 'must name a program');
+const argv = z
+  .array(common.argument)
+  .min(1, 'must name a program')
+  .refine(words => words[0] !== '', { path: [0], message: 'must not be empty: it names the program' });
 export const createSandboxInput = z.strictObject({
   sandbox_id: common.sandboxId.optional().describe('Minted by the caller'),
   image: common.imageReference.optional(),
@@ -58,7 +61,7 @@ export const execInput = z.strictObject({
   command: argv,
   env: common.environment.default({}),
   cwd: common.imagePath.optional(),
-  user: z.string().min(1).max(100).optional(),
+  user: common.argument.min(1).max(100).optional(),
   stdin: z.enum(['none', 'open']).default('none'),
   tty: z.strictObject({ cols: z.number().int().min(1).max(1000), rows: z.number().int().min(1).max(1000) }).optional(),
   timeout: z.number().min(0).max(604_800).default(0),

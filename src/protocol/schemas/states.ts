@@ -67,3 +67,31 @@ export type StateView = z.infer<typeof stateView>;
 
 export const statesInput = z.strictObject({ source: common.hostPath.optional(), limit: common.limit });
 export const statesResult = z.object({ states: z.array(stateView), total: z.number() });
+
+export const applyInput = z.strictObject({
+  image: common.imageReference,
+  path: common.imagePath
+    .optional()
+    .describe('Folder inside the image, below a synced destination; default: that destination'),
+  to: common.hostPath.optional().describe('Folder of this machine; default: the one that was synced'),
+  paths: z.array(z.string().min(1)).max(10_000).default([]).describe('Only these files or folders, relative to `to`'),
+  dry_run: z.boolean().default(false),
+});
+const applied = z.object({
+  path: z.string(),
+  change: z.enum(['A', 'M', 'D']),
+  type: z.enum(['file', 'directory', 'link']),
+  size: z.number(),
+});
+export const applyResult = z.object({
+  image: z.string(),
+  base_state: z.string().describe('The directory state both sides started from'),
+  path: z.string(),
+  to: z.string(),
+  applied: z.array(applied).describe('What was written; with dry_run, what would be'),
+  conflicts: z.array(z.object({ path: z.string(), reason: z.string() })).describe('Changed on both sides: left alone'),
+  already: z.number().describe('Changed alike on both sides'),
+  left_out: z.number().describe('Changes that the excludes of the sync leave out'),
+  dry_run: z.boolean(),
+});
+export type Applied = z.infer<typeof applied>;
