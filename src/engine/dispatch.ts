@@ -26,6 +26,7 @@ type Issue = z.ZodError['issues'][number];
 
 /** Of a union's branches, the one that came furthest says best what is wrong. */
 function deepest(issue: Issue): Issue {
+  if (issue.code === 'invalid_key') return { ...issue.issues[0]!, path: issue.path } as Issue;
   if (issue.code !== 'invalid_union') return issue;
   const candidates = issue.errors
     .flat()

@@ -81,6 +81,7 @@ export class Operations {
     options: { readonly queued: boolean } = { queued: true },
   ): OperationRecord {
     const record = this.#store.insert(operation);
+    this.#announce(record.id);
     const controller = new AbortController();
     const execute = () => this.#execute(record, controller.signal, work);
     const live: Live = {
@@ -94,7 +95,6 @@ export class Operations {
         .then(outcome => this.#end(record.id, outcome)),
     };
     this.#live.set(record.id, live);
-    this.#announce(record.id);
     return record;
   }
 
