@@ -234,7 +234,7 @@ if (inside === undefined) {
       await new Promise(resolve => setTimeout(resolve, 300));
       const perView = 1 + store.store.prepare(last).tops.length;
       assert.ok(mounts() <= 33 * perView, `${mounts()} mounts`);
-      store.views.forget(new Set((last.data as { layers: string[] }).layers));
+      await store.store.removeImage(last, []);
       for (let tries = 0; mounts() > perView && tries < 50; tries++)
         await new Promise(resolve => setTimeout(resolve, 100));
       assert.ok(mounts() <= perView, `${mounts()} mounts left`);

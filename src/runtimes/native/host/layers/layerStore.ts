@@ -10,11 +10,13 @@ import { CoppiceError } from '../../../../protocol/errors.ts';
 import type { ImageConfig } from '../../../../protocol/schemas/images.ts';
 import type { ImportedImage, RuntimeImage } from '../../../runtime.ts';
 import { hostFingerprint, type MachineFolders, machineFolders } from '../../hostFingerprint.ts';
+import { Chains } from './chains.ts';
 import { hasChanges } from './changes.ts';
+import { flatten } from './flatten.ts';
 import { type ImageData, imageData } from './imageData.ts';
 import type { MountPlan, Overlays } from './mountPlan.ts';
 import { hostStubs, makeStubs, rootfsStubs, stubsId } from './stubs.ts';
-import { treeSize } from './treeSize.ts';
+import { type SeenLinks, treeSize } from './treeSize.ts';
 import { type Unpacked, unpackTar } from './unpack.ts';
 
 export interface LayerStoreOptions {
@@ -52,6 +54,12 @@ export interface ReceiveOptions {
   readonly total: number | undefined;
 }
 
+/** From here on the older part of a chain is merged. */
+const longChain = 48;
+/** How many of the newest layers are left as they are. */
+const keptLayers = 16;
+/** Mount options must fit in a page: no chain may get longer. */
+const tooLongChain = 96;
 const elfMachines: Readonly<Record<number, string>> = {
   3: '386',
   40: 'arm',
@@ -70,12 +78,23 @@ export class LayerStore {
   /** Which of the machine's folders a layer has; it never changes. */
   readonly #topsOf = new Map<string, ReadonlySet<string>>();
   #fingerprint: string | undefined;
+  readonly #chains: Chains;
+  readonly #pins = new Map<string, number>();
+  /** To be deleted as soon as nothing stands on them. */
+  readonly #doomed = new Set<string>();
+  /** Layers that were there when the host started. */
+  readonly #found: readonly string[];
+  #onRemove: (layers: ReadonlySet<string>) => void = () => {};
   #deleting: Promise<void> = Promise.resolve();
+  #flattening: Promise<void> = Promise.resolve();
 
   constructor(options: LayerStoreOptions) {
     this.#options = options;
     for (const folder of [options.layers, options.meta, options.runs, options.staging, options.scratch])
       fs.mkdirSync(folder, { recursive: true });
+    for (const name of fs.readdirSync(options.staging)) this.#dropLater(this.#staged(name));
+    this.#found = fs.readdirSync(options.layers);
+    this.#chains = new Chains(options.meta);
     this.#machine = machineFolders(options.home);
     this.#hostStubs = this.#ensureStubs(hostStubs(this.#machine));
     this.#rootfsStubs = this.#ensureStubs(rootfsStubs());
@@ -104,7 +123,7 @@ export class LayerStore {
         progress: done => options.progress('unpacking', done, options.total),
       });
       options.progress(notes(unpacked));
-      const size = await treeSize(half);
+      const size = await treeSize(half, 'whole');
       const config = rootfsConfig(half);
       options.signal.throwIfAborted();
       await this.#publish(id, half, { image: uuid, parent: null, laid: [], host: false });
@@ -127,15 +146,17 @@ export class LayerStore {
 
   /** The layers that are really mounted for an image: long chains have shorter ones that show the same. */
   resolve(image: ImageData): ImageData {
-    return image;
+    return { ...image, layers: this.#chains.resolve(image.layers) };
+  }
+
+  has(id: string): boolean {
+    return fs.existsSync(this.#layer(id));
   }
 
   /** Roots of the layers that one of the two images has above what both stand on. */
   touched(a: ImageData, b: ImageData): readonly string[] {
     const above = unshared(a, b);
-    const layers = above.every(id => fs.existsSync(this.#layer(id)))
-      ? above
-      : unshared(this.resolve(a), this.resolve(b));
+    const layers = above.every(id => this.has(id)) ? above : unshared(this.resolve(a), this.resolve(b));
     return layers.map(id => this.#layer(id));
   }
 
@@ -169,13 +190,136 @@ export class LayerStore {
     if (!(await this.changed(upper, image))) return 'unchanged';
     const below = imageData(image);
     for (const top of below.host ? this.#machine.folders : []) removeIfEmpty(path.join(upper, top));
-    const size = await treeSize(upper);
+    const size = await treeSize(upper, 'whole');
     const id = this.#newId();
     const parent = below.layers.find(layer => !below.laid.includes(layer)) ?? null;
     this.#writeMeta(id, { image: uuid, parent, laid: below.laid, host: below.host });
     fs.renameSync(upper, this.#layer(id));
     this.#syncLater();
-    return { data: { ...below, layers: [id, ...below.layers] }, size };
+    const data: ImageData = { ...below, layers: [id, ...below.layers] };
+    await this.#keepShort(data);
+    return { data, size };
+  }
+
+  /** Its layers stay until the answer is called: a living sandbox stands on them. */
+  pin(image: RuntimeImage): () => void {
+    const layers = this.resolve(imageData(image)).layers;
+    for (const id of layers) this.#pins.set(id, (this.#pins.get(id) ?? 0) + 1);
+    let pinned = true;
+    return () => {
+      if (!pinned) return;
+      pinned = false;
+      for (const id of layers) this.#unpin(id);
+    };
+  }
+
+  /** Deletes what none of the others needs; answers the bytes that become free. */
+  async removeImage(image: RuntimeImage, others: readonly RuntimeImage[]): Promise<number> {
+    const data = imageData(image);
+    const needed = this.#needed(others);
+    const mine = new Set([...data.layers, ...this.resolve(data).layers]);
+    return this.#remove([...mine].filter(id => !needed.has(id) && this.has(id)));
+  }
+
+  /** At the start of the engine: whatever was there before and belongs to none of these images goes. */
+  async reap(images: readonly RuntimeImage[], runs: readonly string[]): Promise<void> {
+    const needed = this.#needed(images);
+    await this.#remove(this.#found.filter(id => !needed.has(id) && this.has(id)));
+    for (const name of fs.readdirSync(this.#options.meta)) {
+      const id = name.slice(0, name.indexOf('.'));
+      if (!this.has(id)) fs.rmSync(path.join(this.#options.meta, name), { force: true });
+    }
+    const living = new Set(runs);
+    for (const run of fs.readdirSync(this.#options.runs).filter(run => !living.has(run)))
+      this.#dropLater(path.join(this.#options.runs, run));
+  }
+
+  /** Resolves when what was dropped so far is off the disk, and no chain is being merged. */
+  async settled(): Promise<void> {
+    await this.#flattening;
+    await this.#deleting;
+  }
+
+  /** Told before layers go. */
+  onRemove(listener: (layers: ReadonlySet<string>) => void): void {
+    this.#onRemove = listener;
+  }
+
+  #needed(images: readonly RuntimeImage[]): Set<string> {
+    const needed = new Set([this.#hostStubs, this.#rootfsStubs]);
+    for (const image of images) for (const id of this.resolve(imageData(image)).layers) needed.add(id);
+    return needed;
+  }
+
+  async #remove(layers: readonly string[]): Promise<number> {
+    const links: SeenLinks = new Map();
+    let freed = 0;
+    for (const id of layers) freed += await treeSize(this.#layer(id), 'freed', links);
+    const now = layers.filter(id => !this.#pins.has(id));
+    for (const id of layers) if (!now.includes(id)) this.#doomed.add(id);
+    this.#delete(now);
+    return freed;
+  }
+
+  #delete(layers: readonly string[]): void {
+    this.#onRemove(new Set(layers));
+    for (const id of layers) {
+      this.#chains.forget(id);
+      this.#topsOf.delete(id);
+      fs.rmSync(path.join(this.#options.meta, `${id}.json`), { force: true });
+      this.#dropLater(this.#layer(id));
+    }
+  }
+
+  #unpin(id: string): void {
+    const rest = (this.#pins.get(id) ?? 1) - 1;
+    if (rest > 0) this.#pins.set(id, rest);
+    else this.#pins.delete(id);
+    if (rest === 0 && this.#doomed.delete(id)) this.#delete([id]);
+  }
+
+  /** Merging happens behind, unless the chain has come near to what a mount can take. */
+  async #keepShort(image: ImageData): Promise<void> {
+    const length = this.resolve(image).layers.length;
+    if (length <= longChain) return;
+    this.#flattening = this.#flattening
+      .then(() => this.#flatten(image))
+      .catch((error: Error) => this.#options.log(`a chain of ${length} layers was not merged: ${error.message}`));
+    if (length > tooLongChain) await this.#flattening;
+  }
+
+  /** The older part becomes one layer; the newest stay, so that siblings share what is merged. */
+  async #flatten(image: ImageData): Promise<void> {
+    const resolved = this.resolve(image).layers;
+    if (resolved.length <= longChain) return;
+    const chain = image.layers.slice(keptLayers);
+    const base = image.host ? 0 : 1;
+    const merged: ImageData = { layers: chain, laid: [], host: image.host };
+    const release = this.pin({ uuid: '', data: merged });
+    const id = this.#newId();
+    const folder = this.#staged(id);
+    const scratch = fs.mkdtempSync(path.join(this.#options.scratch, 'f'));
+    try {
+      for (const name of ['layer', 'work']) fs.mkdirSync(path.join(folder, name), { recursive: true });
+      await flatten({
+        sources: this.resolve(merged)
+          .layers.slice(0, -base || undefined)
+          .map(layer => this.#layer(layer)),
+        base: this.plan({ ...merged, layers: base === 0 ? [] : chain.slice(-base) }),
+        merged: this.plan(merged),
+        target: path.join(folder, 'layer'),
+        work: path.join(folder, 'work'),
+        scratch,
+        overlays: this.#options.overlays,
+      });
+      await this.#sync();
+      fs.renameSync(path.join(folder, 'layer'), this.#layer(id));
+      this.#chains.add({ id, chain, base }, path.join(folder, 'chain.json'));
+    } finally {
+      release();
+      fs.rmdirSync(scratch);
+      this.#dropLater(folder);
+    }
   }
 
   #mustExist(id: string): void {

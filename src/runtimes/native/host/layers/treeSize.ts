@@ -2,9 +2,14 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { TimeSlices } from './timeSlices.ts';
 
-/** Bytes on disk of the regular files of a tree, each inode once. Gives way to others while it walks. */
-export async function treeSize(root: string): Promise<number> {
-  const linked = new Set<number>();
+/** Names of an inode seen so far, when one tree after another is counted. */
+export type SeenLinks = Map<number, number>;
+
+/**
+ * Bytes on disk of the regular files of a tree. `whole`: an inode counts once, when its first name is seen; `freed`:
+ * when its last is, because with a name left elsewhere nothing is freed. Gives way to others while it walks.
+ */
+export async function treeSize(root: string, count: 'whole' | 'freed', links: SeenLinks = new Map()): Promise<number> {
   const pending = [root];
   let size = 0;
   const slices = new TimeSlices();
@@ -12,7 +17,7 @@ export async function treeSize(root: string): Promise<number> {
     for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
       const place = path.join(folder, entry.name);
       if (entry.isDirectory()) pending.push(place);
-      else if (entry.isFile()) size += bytesOf(place, linked);
+      else if (entry.isFile()) size += bytesOf(place, count, links);
     }
     const pause = slices.pause();
     if (pause) await pause;
@@ -20,13 +25,14 @@ export async function treeSize(root: string): Promise<number> {
   return size;
 }
 
-function bytesOf(file: string, linked: Set<number>): number {
+function bytesOf(file: string, count: 'whole' | 'freed', links: SeenLinks): number {
   // A name that is not UTF-8 cannot be looked up by its text.
   const stats = fs.lstatSync(file, { throwIfNoEntry: false });
   if (stats === undefined) return 0;
   if (stats.nlink > 1) {
-    if (linked.has(stats.ino)) return 0;
-    linked.add(stats.ino);
+    const seen = (links.get(stats.ino) ?? 0) + 1;
+    links.set(stats.ino, seen);
+    if (seen !== (count === 'whole' ? 1 : stats.nlink)) return 0;
   }
   return stats.blocks * 512;
 }

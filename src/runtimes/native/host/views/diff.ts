@@ -24,7 +24,7 @@ export async function diffImages(
   from: string,
   signal: AbortSignal | undefined,
 ): Promise<readonly DiffEntry[]> {
-  const ground = groundOf(parent, child);
+  const ground = groundOf(layers, parent, child);
   const touched = layers.touched(ground, child);
   return views.use(ground, before =>
     views.use(child, async after => {
@@ -36,9 +36,9 @@ export async function diffImages(
 }
 
 /** The parent, with what was laid under the child's run but is not in the parent. */
-function groundOf(parent: ImageData, child: ImageData): ImageData {
+function groundOf(layers: LayerStore, parent: ImageData, child: ImageData): ImageData {
   const known = new Set(parent.layers);
-  const laid = child.laid.filter(id => child.layers.includes(id) && !known.has(id));
+  const laid = child.laid.filter(id => child.layers.includes(id) && !known.has(id) && layers.has(id));
   return laid.length === 0 ? parent : { ...parent, layers: [...laid, ...parent.layers] };
 }
 

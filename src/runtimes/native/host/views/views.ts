@@ -43,6 +43,7 @@ export class Views {
   constructor(options: ViewsOptions) {
     this.#options = options;
     fs.mkdirSync(options.folder, { recursive: true });
+    options.layers.onRemove(layers => this.#forget(layers));
   }
 
   files(image: RuntimeImage): ViewFiles {
@@ -63,13 +64,6 @@ export class Views {
       mounted.users--;
       if (mounted.dropped) this.#close(mounted);
       this.#shrink();
-    }
-  }
-
-  /** Layers are about to be deleted: no view shows them any longer. */
-  forget(layers: ReadonlySet<string>): void {
-    for (const [key, view] of this.#views) {
-      if (view.layers.some(id => layers.has(id))) this.#drop(key, view);
     }
   }
 
@@ -103,6 +97,13 @@ export class Views {
       users: 0,
       dropped: false,
     };
+  }
+
+  /** Layers are about to be deleted: no view shows them any longer. */
+  #forget(layers: ReadonlySet<string>): void {
+    for (const [key, view] of this.#views) {
+      if (view.layers.some(id => layers.has(id))) this.#drop(key, view);
+    }
   }
 
   #shrink(): void {
