@@ -25,6 +25,7 @@ import { Blobs } from './store/blobs.ts';
 import { Database } from './store/database.ts';
 import { Spools } from './store/spools.ts';
 import { Apply } from './sync/apply.ts';
+import { StateLayers } from './sync/stateLayers.ts';
 import { StateStore } from './sync/stateStore.ts';
 import { stateVerbs } from './sync/stateVerbs.ts';
 import { Sync } from './sync/sync.ts';
@@ -84,10 +85,14 @@ export class Engine {
         return importImage.host(signal, { client: { id: 'engine', kind: 'cli' }, progress: () => {} });
       },
     });
+    const states = new StateStore(this.#database);
+    this.#sync = new Sync({ home, script: syncScript, states, events: this.events });
+    const stateLayers = new StateLayers(states, this.#sync);
     const run = new Run({
       images: this.#images,
       branches,
       files,
+      stateLayers,
       spools: this.#spools,
       operations: this.#operations,
       startImages,
@@ -103,8 +108,6 @@ export class Engine {
       log,
       limit: settings.maxSandboxes,
     });
-    const states = new StateStore(this.#database);
-    this.#sync = new Sync({ home, script: syncScript, states, events: this.events });
     this.#handlers = {
       ...stateVerbs(
         this.#sync,
@@ -113,7 +116,7 @@ export class Engine {
       ),
       ...imageVerbs(this.#images, importImage, this.#operations, this.#drift),
       ...operationVerbs(this.#operations, this.#spools, id => this.#sandboxes.process(id, 'operation_id').output),
-      ...sandboxVerbs(this.#sandboxes, new Snapshots(this.#images, this.#operations), files),
+      ...sandboxVerbs(this.#sandboxes, new Snapshots(this.#images, this.#operations), files, stateLayers),
       ...branchVerbs(branches, this.#images, startImages),
       run: (request, call) => run.call(request, call),
       upload: (request, call) => files.upload(request, call),

@@ -136,12 +136,17 @@ export interface SandboxSpec {
   readonly state: DirectoryStateLayer | undefined;
 }
 
-/** A directory state as the engine's sync lays it out for runtimes. */
+/** A directory state, for a runtime to lay under a run: above the image, below what the run writes. */
 export interface DirectoryStateLayer {
   readonly id: string;
+  /** Same source, same destination: of one series only the state given here is seen, those in the image's past are hidden. */
+  readonly series: string;
   readonly destination: string;
-  /** Folder on this machine that holds the state's tree, read only. */
-  readonly tree: string;
+  /**
+   * Lays the state's tree out in an empty folder of this machine. Immutable: the runtime may do it once and keep the result.
+   * `owner` is who root inside is on this machine; `laid` finds the tree of another state that is kept, to link to.
+   */
+  layOut(folder: string, options: { readonly owner: { readonly uid: number; readonly gid: number } | undefined; readonly laid: (state: string) => string | undefined }): Promise<void>;
 }
 
 export interface RuntimeSandbox {

@@ -1,4 +1,4 @@
-import { CoppiceError, invalidInput, toWireError } from '../../protocol/errors.ts';
+import { invalidInput, toWireError } from '../../protocol/errors.ts';
 import type { StepResult } from '../../protocol/schemas/operations.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
 import type { ProcessExit, ProcessSpec, Runtime, SandboxSpec } from '../../runtimes/runtime.ts';
@@ -7,6 +7,7 @@ import type { Call } from '../call.ts';
 import type { FileStore } from '../files/fileStore.ts';
 import type { ImageRecord, ImageStore } from '../images/imageStore.ts';
 import type { Spools } from '../store/spools.ts';
+import type { StateLayers } from '../sync/stateLayers.ts';
 import { chainHint, outcomeHints } from './hints.ts';
 import { memoryBytes } from './memorySize.ts';
 import type { Job, Operations, Outcome } from './operations.ts';
@@ -21,6 +22,9 @@ interface Command {
   readonly args: readonly string[];
 }
 
+/** What is laid over the image before the command sees it. */
+type Laid = Pick<SandboxSpec, 'files' | 'limits' | 'state'>;
+
 /** What one step left behind: the image that the next one starts from. */
 interface KeptImage {
   readonly record: Parameters<ImageStore['insert']>[0];
@@ -30,6 +34,7 @@ interface RunParts {
   readonly images: ImageStore;
   readonly branches: BranchStore;
   readonly files: FileStore;
+  readonly stateLayers: StateLayers;
   readonly spools: Spools;
   readonly operations: Operations;
   readonly startImages: StartImages;
@@ -49,7 +54,7 @@ export class Run {
     const commands = commandsOf(request);
     const start = await this.#parts.startImages.find(request.image, request.workspace, call.signal);
     const files = this.#parts.files.laidOver(request.files);
-    if (request.directory_state_id !== undefined) throw unknownState(request.directory_state_id);
+    const state = this.#parts.stateLayers.layer(request.directory_state_id);
     const limits = limitsOf(request);
     call.signal.throwIfAborted();
 
@@ -62,13 +67,13 @@ export class Run {
         image: start.image.uuid,
         input: recordedInput(request),
         disposable: !kept,
-        directoryStateId: null,
+        directoryStateId: request.directory_state_id ?? null,
         runtime: this.#parts.runtime.name,
         client: call.client.kind,
         hints: hint === undefined ? [] : [hint],
       },
       call.client.id,
-      job => this.#execute(request, commands, start, { files, limits }, kept, job),
+      job => this.#execute(request, commands, start, { files, limits, state }, kept, job),
     );
     if (!request.wait) return { operation_id: record.id, status: record.status, hints: [...record.hints] };
     await operations.ended(record.id, call.signal);
@@ -80,7 +85,7 @@ export class Run {
     request: Request,
     commands: readonly Command[],
     start: StartImage,
-    laid: Pick<SandboxSpec, 'files' | 'limits'>,
+    laid: Laid,
     kept: boolean,
     job: Job,
   ): Promise<Outcome> {
@@ -145,7 +150,7 @@ export class Run {
     command: Command,
     base: ImageRecord,
     from: Pick<ImageRecord, 'uuid' | 'data'>,
-    laid: Pick<SandboxSpec, 'files' | 'limits'>,
+    laid: Laid,
     id: string,
     spool: string,
   ): SandboxSpec {
@@ -164,8 +169,9 @@ export class Run {
       main,
       hostname: 'coppice',
       network: request.network,
-      state: undefined,
       ...laid,
+      // What an earlier step kept holds the state already, and what that step did to it must stay on top.
+      state: from.uuid === base.uuid ? laid.state : undefined,
     };
   }
 
@@ -263,11 +269,4 @@ function exitFields(
     stdoutCapped: exit.output.stdout.capped,
     stderrCapped: exit.output.stderr.capped,
   };
-}
-
-export function unknownState(id: string): CoppiceError {
-  return new CoppiceError('state_not_found', `no directory state ${id}`, {
-    field: 'directory_state_id',
-    data: { directory_state_id: id },
-  });
 }

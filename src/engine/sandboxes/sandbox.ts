@@ -22,7 +22,7 @@ export interface NewSandbox {
   readonly request: VerbRequest<'create_sandbox'>;
   /** The connection it lives as long as; undefined: on its own. */
   readonly lease: string | undefined;
-  readonly laid: Pick<SandboxSpec, 'files' | 'limits'>;
+  readonly laid: Pick<SandboxSpec, 'files' | 'limits' | 'state'>;
   /** Decides what it starts from; the signal says that nobody wants it any more. */
   readonly findImage: (signal: AbortSignal) => Promise<ImageRecord>;
 }
@@ -117,7 +117,6 @@ export class Sandbox {
       main: request.command && this.#spec(this.mainId, { command: request.command, env: {} }, image),
       hostname: 'coppice',
       network: request.network,
-      state: undefined,
       ...laid,
     });
   }

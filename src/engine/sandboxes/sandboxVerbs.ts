@@ -2,7 +2,8 @@ import { constants } from 'node:os';
 import { invalidInput } from '../../protocol/errors.ts';
 import type { Handlers } from '../call.ts';
 import type { FileStore } from '../files/fileStore.ts';
-import { limitsOf, unknownState } from '../operations/run.ts';
+import { limitsOf } from '../operations/run.ts';
+import type { StateLayers } from '../sync/stateLayers.ts';
 import type { Sandboxes } from './sandboxes.ts';
 import { untilAborted } from './sandboxProcess.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -25,12 +26,16 @@ export function sandboxVerbs(
   sandboxes: Sandboxes,
   snapshots: Snapshots,
   files: FileStore,
+  stateLayers: StateLayers,
 ): Pick<Handlers, SandboxVerb> {
   return {
     async create_sandbox(request, call) {
       call.signal.throwIfAborted();
-      if (request.directory_state_id !== undefined) throw unknownState(request.directory_state_id);
-      const laid = { files: files.laidOver(request.files), limits: limitsOf(request) };
+      const laid = {
+        files: files.laidOver(request.files),
+        limits: limitsOf(request),
+        state: stateLayers.layer(request.directory_state_id),
+      };
       const sandbox = sandboxes.create(request, laid, call);
       const abandon = () => sandboxes.abandon(sandbox);
       call.signal.addEventListener('abort', abandon, { once: true });

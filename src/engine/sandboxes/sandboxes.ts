@@ -39,7 +39,11 @@ export class Sandboxes {
   }
 
   /** Registers at once, so that whatever is asked of it next finds it; its image is found and its start goes on behind. */
-  create(request: VerbRequest<'create_sandbox'>, laid: Pick<SandboxSpec, 'files' | 'limits'>, call: Call): Sandbox {
+  create(
+    request: VerbRequest<'create_sandbox'>,
+    laid: Pick<SandboxSpec, 'files' | 'limits' | 'state'>,
+    call: Call,
+  ): Sandbox {
     const id = request.sandbox_id ?? `sb-${randomBytes(8).toString('hex')}`;
     if (this.#all.has(id)) throw alreadyThere('sandbox_id', id);
     if (this.living >= this.#parts.limit) throw tooMany(this.#parts.limit);

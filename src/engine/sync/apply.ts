@@ -63,7 +63,7 @@ export class Apply {
     if (!statSync(to, { throwIfNoEntry: false })?.isDirectory())
       throw new CoppiceError('not_a_directory', `no folder ${to}`, { field: 'to' });
     const wanted = filterOf(request.paths);
-    const comparison = new Comparison(this.#runtime.files(toRuntimeImage(image)), this.#blobs, inside, to);
+    const comparison = new Comparison(this.#runtime.files(toRuntimeImage(image)), inside, to);
     try {
       const base = this.#baseEntries(state, below);
       const theirs = await comparison.list(await this.#touched(past, inside, call.signal));
@@ -188,13 +188,11 @@ function filterOf(paths: readonly string[]): (file: string) => boolean {
 /** The image's side and the folder's side, each asked only where the other one or the base gives reason to. */
 class Comparison {
   readonly #files: ImageFiles;
-  readonly #blobs: Blobs;
   readonly #inside: string;
   readonly #folder: RootedFolder;
 
-  constructor(files: ImageFiles, blobs: Blobs, inside: string, to: string) {
+  constructor(files: ImageFiles, inside: string, to: string) {
     this.#files = files;
-    this.#blobs = blobs;
     this.#inside = inside;
     this.#folder = openRooted(to);
   }
