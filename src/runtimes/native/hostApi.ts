@@ -78,6 +78,9 @@ export const progressNotification = new NotificationType<{
   readonly done?: number;
   readonly total?: number;
 }>('progress');
+/** Runs a sandbox of nothing but our own program; answers what else it learned on the way. */
+export const selfTestRequest = new RequestType<object, { readonly pidMax: boolean }, unknown>('selfTest');
+
 export const importHostRequest = new RequestType<{ readonly uuid: string }, ImportedImage, unknown>('import/host');
 /** The rootfs's tar, as it is on disk, comes over the stream of that name. */
 export const importRootfsRequest = new RequestType<
@@ -153,6 +156,7 @@ export const commitRequest = new RequestType<
 >('sandbox/commit');
 export const stopRequest = new RequestType<Sandbox, null, unknown>('sandbox/stop');
 export const removeRequest = new RequestType<Sandbox, null, unknown>('sandbox/remove');
+export const wipeRequest = new RequestType<object, null, unknown>('wipe');
 export const reapRequest = new RequestType<
   { readonly images: readonly RuntimeImage[]; readonly sandboxes: readonly string[] },
   null,

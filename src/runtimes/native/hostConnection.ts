@@ -30,6 +30,8 @@ export class HostConnection {
   readonly #listeners = new Map<string, ProcessListener>();
   readonly #progress = new Map<string, (message: string, done?: number, total?: number) => void>();
   readonly ready: Promise<void>;
+  /** Resolves when the host and everything in it is gone. */
+  readonly gone: Promise<void>;
   #lost: CoppiceError | undefined;
 
   constructor(host: HostProcess, log: (line: string) => void) {
@@ -56,6 +58,10 @@ export class HostConnection {
       this.#progress.get(uuid)?.(message, done, total),
     );
     this.#connection.onError(() => host.kill());
+    this.gone = host.gone.then(
+      () => undefined,
+      () => undefined,
+    );
     this.ready = new Promise((resolve, reject) => {
       this.#connection.onNotification(api.readyNotification, () => resolve());
       const end = (how: string) => {
@@ -112,7 +118,7 @@ export class HostConnection {
     this.#connection.end();
     this.#host.stdin.end();
     const timer = setTimeout(() => this.#host.kill(), 2000);
-    await this.#host.gone.catch(() => undefined);
+    await this.gone;
     clearTimeout(timer);
   }
 

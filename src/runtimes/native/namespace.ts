@@ -3,6 +3,7 @@ import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { CoppiceError } from '../../protocol/errors.ts';
+import type { CgroupDelegation } from './cgroupDelegation.ts';
 import type { HostSettings } from './hostApi.ts';
 
 /** The namespace host's process: a Node of ours, root of its own user, mount, pid, ipc and cgroup namespaces. */
@@ -21,8 +22,8 @@ export interface NamespaceOptions {
   readonly home: string;
   readonly hostScript: string;
   readonly settings: HostSettings;
-  /** Real root's folders that become /run/g/<controller>. */
-  readonly cgroupFolders: Readonly<Record<string, string>>;
+  /** Its folders become /run/g/<controller>. */
+  readonly cgroups: CgroupDelegation;
 }
 
 /** Where real root's namespaces begin on the machine; no account of the machine has these ids. */
@@ -39,6 +40,7 @@ const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
  */
 const arrangeRun = `
 set -e
+if [ -n "$COPPICE_CGROUP_JOIN" ]; then echo 0 > "$COPPICE_CGROUP_JOIN/cgroup.procs"; fi
 aside=$COPPICE_STORE/mount
 mount -n -t tmpfs -o "mode=755,nosuid$COPPICE_OWNER" tmpfs "$aside"
 cd "$aside"
@@ -139,7 +141,7 @@ function namespaceRefused(complaint: string): CoppiceError {
 }
 
 function environment(options: NamespaceOptions, owner: string): NodeJS.ProcessEnv {
-  const { home, hostScript, settings, cgroupFolders } = options;
+  const { home, hostScript, settings, cgroups } = options;
   return {
     PATH: process.env.PATH ? `${searchPath}:${process.env.PATH}` : searchPath,
     LANG: 'C.UTF-8',
@@ -152,7 +154,8 @@ function environment(options: NamespaceOptions, owner: string): NodeJS.ProcessEn
     COPPICE_SCRIPT_FOLDER: path.dirname(hostScript),
     COPPICE_SCRIPT: path.basename(hostScript),
     COPPICE_SETTINGS: JSON.stringify(settings),
-    COPPICE_CGROUPS: Object.entries(cgroupFolders)
+    COPPICE_CGROUP_JOIN: cgroups.join ?? '',
+    COPPICE_CGROUPS: Object.entries(cgroups.folders)
       .map(([controller, folder]) => `${controller}=${folder}`)
       .join(' '),
   };

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { chown, copyFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { DiffEntry } from '../../protocol/schemas/files.ts';
@@ -14,10 +14,17 @@ import type {
   RuntimeSandbox,
   SandboxSpec,
 } from '../runtime.ts';
+import { type CgroupDelegation, delegateCgroups, removeDeadCgroups } from './cgroupDelegation.ts';
 import * as api from './hostApi.ts';
 import { HostConnection } from './hostConnection.ts';
-import { startHost } from './namespace.ts';
+import { hostFingerprint, machineFolders } from './hostFingerprint.ts';
+import { openHostStream } from './hostStream.ts';
+import { hostSettings, lookAtMachine, readText } from './machine.ts';
+import { firstId, isRealRoot, startHost } from './namespace.ts';
+import { NativeFiles } from './nativeFiles.ts';
 import { NativeProcess, NativeSandbox, startProcess } from './nativeSandbox.ts';
+import { capabilitiesOf, explain, missingTool, noCapabilities } from './probe.ts';
+import { identifyRootfs, sendRootfs } from './rootfsSource.ts';
 
 export interface NativeRuntimeOptions {
   /** COPPICE_HOME/native. */
@@ -33,6 +40,8 @@ export class NativeRuntime implements Runtime {
   readonly #options: NativeRuntimeOptions;
   readonly #inbox: string;
   #connecting: Promise<HostConnection> | undefined;
+  #cgroups: CgroupDelegation | undefined;
+  #lastHost: HostConnection | undefined;
   #closed = false;
 
   constructor(options: NativeRuntimeOptions) {
@@ -40,27 +49,47 @@ export class NativeRuntime implements Runtime {
     this.#inbox = path.join(options.home, 'inbox');
   }
 
+  /** Tries it from end to end: a sandbox of nothing but our own program. */
   async probe(): Promise<Probe> {
-    throw new Error('soon');
+    const machine = lookAtMachine();
+    const missing = missingTool(machine);
+    if (missing) return { available: false, ...missing, capabilities: noCapabilities };
+    try {
+      const host = await this.#host();
+      const { pidMax } = await host.ask(api.selfTestRequest, {});
+      return { available: true, capabilities: capabilitiesOf(machine, this.#settings(this.#cgroups), pidMax) };
+    } catch (error) {
+      const complaint = error instanceof Error ? error.message : String(error);
+      return { available: false, ...explain(complaint), capabilities: noCapabilities };
+    }
   }
 
   async importImage(source: ImageSource, options: ImportOptions): Promise<ImportedImage> {
     const host = await this.#host();
     using _progress = host.onProgress(options.uuid, options.progress);
     if (source.kind === 'host') return host.ask(api.importHostRequest, { uuid: options.uuid }, options.signal);
-    throw new Error('soon');
+    const { name, socket } = await openHostStream(this.#options.home);
+    const { uuid, signal } = options;
+    try {
+      return await sendRootfs(source.path, socket, signal, (total, aborted) =>
+        host.ask(api.importRootfsRequest, { uuid, stream: name, total }, aborted),
+      );
+    } finally {
+      socket.destroy();
+    }
   }
 
-  async identify(_source: ImageSource): Promise<string | undefined> {
-    return undefined;
+  async identify(source: ImageSource): Promise<string | undefined> {
+    if (source.kind === 'host') return hostFingerprint(machineFolders(this.#options.home));
+    return identifyRootfs(source.path);
   }
 
   async removeImage(image: RuntimeImage, others: readonly RuntimeImage[]): Promise<number> {
     return (await this.#host()).ask(api.removeImageRequest, { image, others });
   }
 
-  files(_image: RuntimeImage): ImageFiles {
-    throw new Error('soon');
+  files(image: RuntimeImage): ImageFiles {
+    return new NativeFiles(this.#options.home, image, () => this.#host());
   }
 
   async diff(
@@ -84,7 +113,8 @@ export class NativeRuntime implements Runtime {
         hostname: spec.hostname,
         limits: { cpus: spec.limits.cpus ?? null, memory: spec.limits.memory ?? null, pids: spec.limits.pids ?? null },
         network: spec.network,
-        resolvConf: spec.network === 'host' ? readResolvConf() : '',
+        // Where the machine looks names up; a run with the machine's network does the same.
+        resolvConf: spec.network === 'host' ? readText('/etc/resolv.conf') : '',
         files,
       }),
     );
@@ -103,54 +133,68 @@ export class NativeRuntime implements Runtime {
     await (await this.#host()).ask(api.reapRequest, known);
   }
 
+  async wipe(): Promise<void> {
+    // Layers belong to ids that only the namespace's root may delete.
+    await (await this.#host()).ask(api.wipeRequest, {});
+    await this.close();
+    await rm(this.#options.home, { recursive: true, force: true });
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const host = await this.#connecting?.catch(() => undefined);
     await host?.close();
   }
 
-  /** Started when first needed, and once more when it died. */
-  async #host(): Promise<HostConnection> {
-    if (this.#closed) throw new CoppiceError('runtime_unavailable', 'the native runtime is closed');
-    const current = await this.#connecting?.catch(() => undefined);
-    if (current?.alive) return current;
-    if (this.#closed) throw new CoppiceError('runtime_unavailable', 'the native runtime is closed');
-    this.#connecting = this.#connect();
+  /** Started when first needed, and again after it died: what ran in it is lost, what is asked next is not. */
+  #host(): Promise<HostConnection> {
+    if (this.#closed) return Promise.reject(closedError());
+    if (!this.#connecting || this.#lastHost?.alive === false) {
+      this.#lastHost = undefined;
+      this.#connecting = this.#connect();
+      this.#connecting.catch(() => {
+        this.#connecting = undefined;
+      });
+    }
     return this.#connecting;
   }
 
   async #connect(): Promise<HostConnection> {
     const { home, hostScript, log } = this.#options;
-    const settings: api.HostSettings = {
-      ids: 'range',
-      runtime: 'crun',
-      cgroups: null,
-      cgroupsReason: 'not looked at yet',
-      nat: null,
-      home,
-    };
-    const host = new HostConnection(await startHost({ home, hostScript, settings, cgroupFolders: {} }), log);
+    removeDeadCgroups(this.#cgroups);
+    removeDeadCgroups(undefined);
+    const cgroups = delegateCgroups();
+    this.#cgroups = cgroups;
+    const settings = this.#settings(cgroups);
+    const host = new HostConnection(await startHost({ home, hostScript, settings, cgroups }), log);
+    this.#lastHost = host;
+    host.gone.then(() => removeDeadCgroups(cgroups));
     await host.ready;
     return host;
+  }
+
+  #settings(cgroups: CgroupDelegation | undefined): api.HostSettings {
+    return {
+      ...hostSettings(lookAtMachine(), this.#options.home),
+      cgroups: cgroups?.settings ?? null,
+      cgroupsReason: cgroups?.reason ?? '',
+    };
   }
 
   /** Copies, never links: the blobs are the store's. */
   async #handOver(files: SandboxSpec['files']): Promise<{ path: string; inbox: string }[]> {
     return Promise.all(
       files.map(async file => {
-        const inbox = `f${crypto.randomUUID()}`;
-        await copyFile(file.blob, path.join(this.#inbox, inbox));
+        const inbox = `f${randomUUID()}`;
+        const copy = path.join(this.#inbox, inbox);
+        await copyFile(file.blob, copy);
+        if (isRealRoot) await chown(copy, firstId, firstId);
         return { path: file.path, inbox };
       }),
     );
   }
 }
 
-/** Where the machine looks names up; a run with the machine's network does the same. */
-function readResolvConf(): string {
-  try {
-    return readFileSync('/etc/resolv.conf', 'utf8');
-  } catch {
-    return '';
-  }
+function closedError(): CoppiceError {
+  return new CoppiceError('runtime_unavailable', 'the native runtime is closed');
 }

@@ -1,4 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
 import {
   type CancellationToken,
   createMessageConnection,
@@ -17,9 +19,11 @@ import type { Architecture } from '../syscalls.ts';
 import { Cgroups } from './cgroups.ts';
 import { LayerStore } from './layers/layerStore.ts';
 import { Mounts } from './mounts.ts';
+import { Networks } from './network.ts';
 import {
   bundlesPath,
   containersPath,
+  inboxPath,
   layersPath,
   metaPath,
   pausePath,
@@ -32,10 +36,13 @@ import { Pipes } from './pipes.ts';
 import type { SandboxTools } from './sandbox.ts';
 import { Sandboxes } from './sandboxes.ts';
 import { Streams } from './streams.ts';
+import { Views } from './views/views.ts';
 
 /** The namespace host: root of its own namespaces, asked by the engine over stdin and stdout, gone when stdin closes. */
 
 async function main(): Promise<void> {
+  // The engine's own umask is strict; what is made here is seen by every user of an image.
+  process.umask(0o022);
   const settings = JSON.parse(process.argv[2]!) as api.HostSettings;
   for (const folder of [bundlesPath, containersPath, viewsPath]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(pausePath, pauseProgram(process.arch), { mode: 0o755 });
@@ -46,7 +53,7 @@ async function main(): Promise<void> {
   connection.onClose(() => process.exit(0));
   const mounts = new Mounts();
   const pipes = new Pipes();
-  await Promise.all([Streams.listen(), pipes.prepare()]);
+  const [streams] = await Promise.all([Streams.listen(), pipes.prepare()]);
   const log = (line: string) => void process.stderr.write(`${line}\n`);
   const layers = new LayerStore({
     layers: layersPath,
@@ -58,12 +65,15 @@ async function main(): Promise<void> {
     home: settings.home,
     log,
   });
+  const views = new Views({ folder: viewsPath, overlays: mounts, layers, log });
   const sandboxes = new Sandboxes({
     settings,
     mounts,
     pipes,
     layers,
+    views,
     cgroups: new Cgroups(settings),
+    networks: new Networks(settings, log),
     seccomp: filterFor(settings.runtime),
     onOutput: (name, stdout, stderr) => {
       void connection.sendNotification(api.outputNotification, { ...name, stdout, stderr });
@@ -75,13 +85,69 @@ async function main(): Promise<void> {
     log,
   });
   const on = answering(connection);
-  on(api.importHostRequest, ({ uuid }) => layers.importHost(uuid));
+  on(api.selfTestRequest, async () => {
+    await sandboxes.selfTest();
+    return { pidMax: mayLimitPids() };
+  });
+  on(api.removeImageRequest, ({ image, others }) => layers.removeImage(image, others));
+  on(api.reapRequest, ({ images, sandboxes: known }) => done(layers.reap(images, [...known, ...sandboxes.ids])));
+  on(api.wipeRequest, async () => {
+    await sandboxes.wipe();
+    await Promise.all([layersPath, metaPath, runsPath, stagingPath, inboxPath].map(emptyFolder));
+    return null;
+  });
+  answerImports(connection, on, layers, streams);
+  answerFiles(on, views, streams);
   answerSandboxes(on, sandboxes);
   connection.listen();
   void connection.sendNotification(api.readyNotification, {});
 }
 
-function answerSandboxes(on: ReturnType<typeof answering>, sandboxes: Sandboxes): void {
+type Answering = ReturnType<typeof answering>;
+
+function answerImports(connection: MessageConnection, on: Answering, layers: LayerStore, streams: Streams): void {
+  on(api.importHostRequest, ({ uuid }) => layers.importHost(uuid));
+  on(api.importRootfsRequest, async ({ uuid, stream, total }, signal) => {
+    const source = await streams.accept(stream, signal);
+    const progress = (message: string, done?: number, ofTotal?: number) => {
+      const counts = { ...(done === undefined ? {} : { done }), ...(ofTotal === undefined ? {} : { total: ofTotal }) };
+      void connection.sendNotification(api.progressNotification, { uuid, message, ...counts });
+    };
+    try {
+      return await layers.importRootfs(uuid, source, {
+        signal,
+        progress: atMostEvery(100, progress),
+        total: total ?? undefined,
+      });
+    } finally {
+      source.destroy();
+    }
+  });
+}
+
+function answerFiles(on: Answering, views: Views, streams: Streams): void {
+  on(api.diffRequest, ({ parent, child, path }, signal) => views.diff(parent, child, path, signal));
+  on(api.statRequest, ({ image, path }) => views.files(image).stat(path));
+  on(api.listRequest, ({ image, path }) => views.files(image).list(path));
+  on(api.readRequest, async ({ image, path, offset, length }) =>
+    inBase64(await views.files(image).read(path, offset, length)),
+  );
+  on(api.globRequest, ({ image, pattern }, signal) => views.files(image).glob(pattern, signal));
+  on(api.grepRequest, ({ image, glob, ...options }, signal) =>
+    views.files(image).grep({ ...options, glob: glob ?? undefined, signal }),
+  );
+  on(api.archiveRequest, async ({ image, path, stream }, signal) => {
+    const output = await streams.accept(stream, signal);
+    try {
+      await views.files(image).archive(path, output, signal);
+    } finally {
+      output.end();
+    }
+    return null;
+  });
+}
+
+function answerSandboxes(on: Answering, sandboxes: Sandboxes): void {
   on(api.createRequest, spec => sandboxes.create(spec));
   on(api.execRequest, ({ sandbox, process, start }) => done(sandboxes.get(sandbox).exec(process, start)));
   on(api.stdinRequest, ({ sandbox, process, base64 }) =>
@@ -99,10 +165,31 @@ function answerSandboxes(on: ReturnType<typeof answering>, sandboxes: Sandboxes)
   on(api.resizeRequest, ({ sandbox, process, cols, rows }) =>
     done(sandboxes.get(sandbox).process(process).resize(cols, rows)),
   );
+  on(api.readFileRequest, async ({ sandbox, path, offset, length }) =>
+    inBase64(await sandboxes.get(sandbox).readFile(path, offset, length)),
+  );
+  on(api.writeFileRequest, ({ sandbox, path, base64, mode, append }) =>
+    done(sandboxes.get(sandbox).writeFile(path, Buffer.from(base64, 'base64'), { mode, append })),
+  );
   on(api.changedRequest, ({ sandbox }) => sandboxes.get(sandbox).changed());
   on(api.commitRequest, ({ sandbox, uuid }) => sandboxes.get(sandbox).commit(uuid));
   on(api.stopRequest, ({ sandbox }) => done(sandboxes.get(sandbox).stop()));
   on(api.removeRequest, ({ sandbox }) => done(sandboxes.remove(sandbox)));
+}
+
+async function emptyFolder(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) await rm(path.join(folder, name), { recursive: true, force: true });
+}
+
+/** A kernel that has a limit of processes per pid namespace lets its root set it. */
+function mayLimitPids(): boolean {
+  const file = '/proc/sys/kernel/pid_max';
+  try {
+    writeFileSync(file, readFileSync(file));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** crun takes the ready program, runc only a list that it compiles itself. */
@@ -128,6 +215,20 @@ function answering(connection: MessageConnection) {
         return new ResponseError(COPPICE_ERROR, wire.message, wire);
       }
     });
+  };
+}
+
+function inBase64(read: { readonly bytes: Buffer; readonly size: number }): { base64: string; size: number } {
+  return { base64: read.bytes.toString('base64'), size: read.size };
+}
+
+/** The first call, then one per interval; the last of a burst may be left out. */
+function atMostEvery(interval: number, progress: (message: string, done?: number, total?: number) => void) {
+  let next = 0;
+  return (message: string, done?: number, total?: number) => {
+    if (done !== undefined && done !== total && Date.now() < next) return;
+    next = Date.now() + interval;
+    progress(message, done, total);
   };
 }
 

@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { CoppiceError } from '../../../protocol/errors.ts';
 import type { ProcessExit } from '../../runtime.ts';
 import type { ProcessName } from '../hostApi.ts';
 import { commandLine, type Launch, terminalOf } from './launch.ts';
+import { containersPath } from './paths.ts';
 import type { Pipes } from './pipes.ts';
 import { type OutputListener, ProcessOutput } from './processOutput.ts';
 
@@ -96,10 +98,22 @@ export class ContainerProcess {
     await childEnd(stty);
   }
 
+  /** Its pid once the command itself runs; undefined when that never came to be. */
+  async whenRunning(): Promise<number | undefined> {
+    const pid = await this.#whenMade();
+    const state = path.join(
+      containersPath,
+      this.name.sandbox,
+      this.#launch.runtime === 'crun' ? 'status' : 'state.json',
+    );
+    for (let waited = 0; waited < 2000 && !this.#exited && !existsSync(state); waited += 2) await pause(2);
+    return this.#exited ? undefined : pid;
+  }
+
   async #whenMade(): Promise<number | undefined> {
-    for (let waited = 0; waited < 2000 && !this.#exited; waited += 5) {
+    for (let waited = 0; waited < 2000 && !this.#exited; waited += 2) {
       if (this.pid !== undefined) return this.pid;
-      await new Promise(resolve => setTimeout(resolve, 5));
+      await pause(2);
     }
     return undefined;
   }

@@ -1,18 +1,37 @@
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
+import type { LinuxRootedFolder } from '../../../paths/linuxRooted.ts';
 import { CoppiceError } from '../../../protocol/errors.ts';
-import type { ProcessExit } from '../../runtime.ts';
+import type { ProcessExit, RuntimeImage } from '../../runtime.ts';
 import { type CreateSandbox, type HostSettings, mainProcess, type ProcessName, type StartProcess } from '../hostApi.ts';
 import { type ContainerProcessSpec, ociSpec, processSpec, type SeccompFilter } from '../ociSpec.ts';
 import type { Cgroups, SandboxCgroups } from './cgroups.ts';
 import type { Launch } from './launch.ts';
+import { imageData } from './layers/imageData.ts';
 import type { LayerStore } from './layers/layerStore.ts';
+import { type MountPlan, mountPoints } from './layers/mountPlan.ts';
 import type { Mounts } from './mounts.ts';
-import { bundlePath, containersPath, pausePath, runPath, upperPath } from './paths.ts';
+import type { NatNetwork, Networks } from './network.ts';
+import {
+  bundlePath,
+  containersPath,
+  inboxPath,
+  layerPath,
+  pausePath,
+  runPath,
+  scratchPath,
+  stagingPath,
+  upperPath,
+} from './paths.ts';
 import type { Pipes } from './pipes.ts';
 import { ContainerProcess } from './process.ts';
+import { layFiles, livingRoot, readFrom, withDeadRoot, writeTo } from './sandboxFiles.ts';
 import { resolveUser } from './users.ts';
+import type { Views } from './views/views.ts';
 
 /** What sandboxes are made with. */
 export interface SandboxTools {
@@ -20,7 +39,9 @@ export interface SandboxTools {
   readonly mounts: Mounts;
   readonly pipes: Pipes;
   readonly layers: LayerStore;
+  readonly views: Views;
   readonly cgroups: Cgroups;
+  readonly networks: Networks;
   readonly seccomp: SeccompFilter;
   onOutput(name: ProcessName, stdout: number, stderr: number): void;
   onExit(name: ProcessName, end: ProcessExit | Error): void;
@@ -35,6 +56,11 @@ export class Sandbox {
   readonly #tools: SandboxTools;
   readonly #spec: CreateSandbox;
   readonly #processes = new Map<string, ContainerProcess>();
+  /** What it runs on: the image it was asked for, with what was laid over it. */
+  #image: RuntimeImage;
+  #laid: string | undefined;
+  #nat: NatNetwork | undefined;
+  #unpin: (() => void) | undefined;
   #cgroups: SandboxCgroups | undefined;
   #mounted = false;
   #dead = false;
@@ -44,15 +70,19 @@ export class Sandbox {
     this.id = spec.id;
     this.#tools = tools;
     this.#spec = spec;
+    this.#image = spec.image;
   }
 
   async start(): Promise<void> {
     const spec = this.#spec;
-    const plan = this.#tools.layers.prepare(spec.image);
     const upper = upperPath(this.id);
     const work = path.join(runPath(this.id), 'work');
     const bundle = bundlePath(this.id);
     const rootfs = path.join(bundle, 'rootfs');
+    if (spec.files.length > 0) this.#image = await this.#withFiles(spec.files);
+    this.#unpin = this.#tools.layers.pin(this.#image);
+    const plan = this.#plan();
+    const network = await this.#network();
     makeFolders(upper, work, rootfs, plan.tops);
     await this.#tools.mounts.overlay(rootfs, { lower: plan.lowerRoot, upper, work: path.join(work, '0') });
     this.#mounted = true;
@@ -66,9 +96,9 @@ export class Sandbox {
         layers: { lower: top.lower, upper: path.join(upper, top.name), work: path.join(work, String(index + 1)) },
       })),
       binds: this.#binds(bundle),
-      network: spec.network === 'host' ? 'host' : 'none',
+      network,
       seccomp: this.#tools.seccomp,
-      pidMax: undefined,
+      pidMax: this.#tools.cgroups.limitsPids ? undefined : pidMaxFor(spec.limits.pids),
     });
     writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(config));
     await this.#launch(mainProcess, 'run', bundle, spec.main ?? pauseCommand, spec.main === null);
@@ -79,6 +109,7 @@ export class Sandbox {
     if (this.#processes.has(process)) {
       throw new CoppiceError('already_exists', `${this.id} has a process ${process} already`);
     }
+    await this.process(mainProcess).whenRunning();
     const file = path.join(bundlePath(this.id), `${process}.json`);
     writeFileSync(file, JSON.stringify(processSpec(await this.#processSpec(start))));
     await this.#launch(process, 'exec', file, start, false);
@@ -90,21 +121,35 @@ export class Sandbox {
     return found;
   }
 
-  get running(): boolean {
-    return !this.#dead;
+  /** Resolves when its command runs, rejects with the reason why it does not. */
+  async running(): Promise<void> {
+    const main = this.process(mainProcess);
+    if ((await main.whenRunning()) !== undefined) return;
+    await main.ended;
+    throw notRunning(this.id);
   }
 
-  changed(): Promise<boolean> | boolean {
-    return this.#tools.layers.changed(upperPath(this.id), this.#spec.image);
+  changed(): Promise<boolean> {
+    return this.#tools.layers.changed(upperPath(this.id), this.#image);
   }
 
+  async readFile(file: string, offset: number, length: number): Promise<{ bytes: Buffer; size: number }> {
+    const read = (root: LinuxRootedFolder) => readFrom(root, this.id, file, offset, length);
+    if (this.#dead) return withDeadRoot(this.#tools.mounts, scratchPath, this.#plan(), upperPath(this.id), read);
+    return this.#withLivingRoot(read);
+  }
+
+  async writeFile(file: string, bytes: Buffer, options: { mode: number | null; append: boolean }): Promise<void> {
+    if (this.#dead) throw notRunning(this.id);
+    await this.#withLivingRoot(root => writeTo(root, this.id, file, bytes, options));
+  }
+
+  /** What it wrote becomes a layer: of a dead one by renaming, of a living one by copying. */
   async commit(uuid: string): Promise<{ changed: false } | { changed: true; data: unknown; size: number }> {
     if (this.#committed) throw new CoppiceError('conflict', `${this.id} gave its files away already`);
-    if (!this.#dead) throw new CoppiceError('unsupported', 'a living sandbox cannot be committed yet');
-    await this.#unmount();
-    const made = await this.#tools.layers.commitUpper(uuid, upperPath(this.id), this.#spec.image);
+    const made = this.#dead ? await this.#commitDead(uuid) : await this.#commitLiving(uuid);
     if (made === 'unchanged') return { changed: false };
-    this.#committed = true;
+    this.#laid = undefined;
     return { changed: true, ...made };
   }
 
@@ -119,12 +164,81 @@ export class Sandbox {
   async remove(): Promise<void> {
     await this.stop();
     await this.#unmount();
+    this.#nat?.release();
     await this.#cgroups?.remove();
+    this.#unpin?.();
     await Promise.all([
       rm(runPath(this.id), { recursive: true, force: true }),
       rm(bundlePath(this.id), { recursive: true, force: true }),
       rm(path.join(containersPath, this.id), { recursive: true, force: true }),
+      this.#laid && rm(layerPath(this.#laid), { recursive: true, force: true }),
     ]);
+  }
+
+  #plan(): MountPlan {
+    return this.#tools.layers.prepare(this.#image);
+  }
+
+  /** Where there is no way out, `nat` is a network of one's own: the runtime's probe says so. */
+  async #network(): Promise<'none' | 'host' | { readonly path: string }> {
+    if (this.#spec.network !== 'nat') return this.#spec.network;
+    this.#nat = await this.#tools.networks.take();
+    return this.#nat ? { path: this.#nat.path } : 'none';
+  }
+
+  /** A layer of its own under what the run writes, so that neither `changed` nor a diff counts it as the run's. */
+  async #withFiles(files: CreateSandbox['files']): Promise<RuntimeImage> {
+    const folder = path.join(runPath(this.id), 'files');
+    const plan = this.#plan();
+    makeFolders(path.join(folder, 'upper'), path.join(folder, 'work'), undefined, plan.tops);
+    const points = mountPoints(plan).map(point => point.name);
+    const work = (name: string) => path.join(folder, 'work', String(points.indexOf(name)));
+    const sources = files.map(file => ({ path: file.path, source: path.join(inboxPath, path.basename(file.inbox)) }));
+    try {
+      const layer = { upper: path.join(folder, 'upper'), work };
+      await layFiles(this.#tools.mounts, scratchPath, plan, layer, sources, this.id);
+    } finally {
+      await Promise.all(sources.map(file => rm(file.source, { force: true })));
+    }
+    const id = `f${Buffer.from(randomBytes(8)).readBigUInt64BE().toString(36).padStart(13, '0').slice(-7)}`;
+    renameSync(path.join(folder, 'upper'), layerPath(id));
+    this.#laid = id;
+    const data = imageData(this.#image);
+    return { uuid: this.#image.uuid, data: { ...data, layers: [id, ...data.layers], laid: [id, ...data.laid] } };
+  }
+
+  async #commitDead(uuid: string) {
+    await this.#unmount();
+    const made = await this.#tools.layers.commitUpper(uuid, upperPath(this.id), this.#image);
+    this.#committed = made !== 'unchanged';
+    return made;
+  }
+
+  /** Nothing of it moves while it is copied, where the kernel lets us stop it. */
+  async #commitLiving(uuid: string) {
+    const copy = path.join(stagingPath, `live-${uuid}`);
+    await this.#cgroups?.freeze();
+    try {
+      await promisify(execFile)('cp', ['-a', '--reflink=auto', '--', upperPath(this.id), copy]);
+    } finally {
+      await this.#cgroups?.thaw();
+    }
+    try {
+      return await this.#tools.layers.commitUpper(uuid, copy, this.#image);
+    } finally {
+      await rm(copy, { recursive: true, force: true });
+    }
+  }
+
+  async #withLivingRoot<T>(use: (root: LinuxRootedFolder) => T): Promise<T> {
+    const pid = await this.process(mainProcess).whenRunning();
+    if (pid === undefined) throw notRunning(this.id);
+    const root = livingRoot(pid);
+    try {
+      return use(root);
+    } finally {
+      root.close();
+    }
   }
 
   async #launch(
@@ -184,7 +298,13 @@ export class Sandbox {
   }
 
   async #readText(file: string): Promise<string | undefined> {
-    return file && undefined;
+    try {
+      const { bytes } = await this.#tools.views.files(this.#image).read(file, 0, 4 * 1024 * 1024);
+      return bytes.toString();
+    } catch (error) {
+      if (error instanceof CoppiceError && error.code === 'path_not_found') return undefined;
+      throw error;
+    }
   }
 
   #binds(bundle: string): { source: string; target: string; readOnly: boolean }[] {
@@ -192,7 +312,7 @@ export class Sandbox {
     const texts = {
       hostname: `${hostname}\n`,
       hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${hostname}\n`,
-      'resolv.conf': network === 'nat' ? 'nameserver 10.0.2.3\n' : network === 'host' ? resolvConf : '',
+      'resolv.conf': network === 'host' ? resolvConf : this.#nat ? `nameserver ${this.#nat.resolver}\n` : '',
     };
     const binds = Object.entries(texts).map(([name, text]) => {
       writeFileSync(path.join(bundle, name), text, { mode: 0o644 });
@@ -223,16 +343,21 @@ const pauseCommand: StartProcess = {
 function makeFolders(
   upper: string,
   work: string,
-  rootfs: string,
+  rootfs: string | undefined,
   tops: readonly { readonly name: string; readonly lower: readonly string[] }[],
 ): void {
   mkdirSync(upper, { recursive: true, mode: 0o755 });
-  mkdirSync(rootfs, { recursive: true });
+  if (rootfs !== undefined) mkdirSync(rootfs, { recursive: true });
   mkdirSync(path.join(work, '0'), { recursive: true });
   tops.forEach((top, index) => {
     mkdirSync(path.join(upper, top.name), { mode: statSync(top.lower[0]!).mode & 0o7777 });
     mkdirSync(path.join(work, String(index + 1)));
   });
+}
+
+/** The kernel's least is 301, and its own threads count: so the smallest limit is that. */
+function pidMaxFor(pids: number | null): number | undefined {
+  return pids === null ? undefined : Math.max(301, pids);
 }
 
 function notRunning(id: string): CoppiceError {

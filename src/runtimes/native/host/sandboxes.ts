@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { CoppiceError } from '../../../protocol/errors.ts';
 import type { CreateSandbox } from '../hostApi.ts';
+import { runPath } from './paths.ts';
 import { Sandbox, type SandboxTools } from './sandbox.ts';
 
 /** All sandboxes that live, or are dead and not removed yet. */
@@ -22,6 +25,8 @@ export class Sandboxes {
     if (this.#all.has(spec.id)) throw new CoppiceError('already_exists', `there is a sandbox ${spec.id} already`);
     const sandbox = new Sandbox(this.#tools, spec);
     this.#all.set(spec.id, sandbox);
+    // What an engine that died left under this id.
+    rmSync(runPath(spec.id), { recursive: true, force: true });
     try {
       await sandbox.start();
     } catch (error) {
@@ -29,6 +34,31 @@ export class Sandboxes {
       throw error;
     }
     return { notes: [] };
+  }
+
+  /** A sandbox of nothing but our own program starts, or the error says what stands in the way. */
+  async selfTest(): Promise<void> {
+    const id = `probe-${randomUUID()}`;
+    const nothing = { layers: [], laid: [], host: false };
+    await this.create({
+      id,
+      image: { uuid: id, data: nothing },
+      main: null,
+      hostname: 'probe',
+      limits: { cpus: null, memory: null, pids: null },
+      network: 'none',
+      resolvConf: '',
+      files: [],
+    });
+    try {
+      await this.get(id).running();
+    } finally {
+      await this.remove(id);
+    }
+  }
+
+  async wipe(): Promise<void> {
+    await Promise.all([...this.#all.keys()].map(id => this.remove(id)));
   }
 
   get(id: string): Sandbox {

@@ -1,0 +1,169 @@
+import {
+  accessSync,
+  chownSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import type { HostSettings } from './hostApi.ts';
+import { readText } from './machine.ts';
+import { firstId, isRealRoot } from './namespace.ts';
+
+/** Cgroup folders of the machine that are handed to the namespace host, so that sandboxes have limits and accounts. */
+export interface CgroupDelegation {
+  readonly settings: HostSettings['cgroups'];
+  /** Why there are none; '' when there are. */
+  readonly reason: string;
+  /** Controller (v2: `all`) → folder of this engine on the machine. */
+  readonly folders: Readonly<Record<string, string>>;
+  /** v2: the host must be in the delegated tree to move what it starts; it joins here. */
+  readonly join: string | undefined;
+}
+
+const wanted = ['memory', 'cpu', 'cpuacct', 'pids', 'freezer'];
+const prefix = 'coppice-';
+
+interface Hierarchy {
+  readonly version: 1 | 2;
+  readonly controllers: readonly string[];
+  /** Where on the machine our own group is. */
+  readonly folder: string;
+  readonly mount: string;
+}
+
+export function delegateCgroups(): CgroupDelegation {
+  try {
+    const hierarchies = findHierarchies();
+    const unified = hierarchies.find(hierarchy => hierarchy.version === 2 && hierarchy.controllers.includes('memory'));
+    if (unified) return delegateUnified(unified);
+    const old = hierarchies.filter(hierarchy => hierarchy.version === 1);
+    if (old.length === 0) return none('this machine shows no cgroup controllers');
+    if (!isRealRoot) return none('with cgroup version 1 only root may make groups; start the machine with version 2');
+    return delegateOld(old);
+  } catch (error) {
+    return none(`no cgroups could be made: ${(error as Error).message}`);
+  }
+}
+
+/** After the host is gone, and at start for engines that are. */
+export function removeDeadCgroups(own: CgroupDelegation | undefined): void {
+  for (const folder of Object.values(own?.folders ?? {})) removeTree(folder);
+  if (own) return;
+  for (const hierarchy of findHierarchies()) {
+    for (const parent of new Set([hierarchy.folder, hierarchy.mount])) {
+      for (const name of namesIn(parent).filter(name => name.startsWith(prefix))) {
+        if (!existsSync(`/proc/${name.slice(prefix.length).split('-')[0]}`)) removeTree(path.join(parent, name));
+      }
+    }
+  }
+}
+
+function delegateOld(hierarchies: readonly Hierarchy[]): CgroupDelegation {
+  const folders: Record<string, string> = {};
+  for (const { controllers, folder } of hierarchies) {
+    const useful = controllers.filter(controller => wanted.includes(controller));
+    if (useful.length === 0) continue;
+    const own = makeOwn(folder);
+    for (const file of ['cgroup.procs', 'tasks']) chownSync(path.join(own, file), firstId, firstId);
+    for (const controller of useful) folders[controller] = own;
+  }
+  return { settings: { version: 1, controllers: Object.keys(folders) }, reason: '', folders, join: undefined };
+}
+
+function delegateUnified({ folder, mount, controllers }: Hierarchy): CgroupDelegation {
+  const parent = isRealRoot ? mount : nearestWritable(folder, mount);
+  if (!parent) return none('no cgroup is delegated to this user; start the editor from a systemd user session');
+  const useful = controllers.filter(controller => wanted.includes(controller));
+  const enable = useful.map(controller => `+${controller}`).join(' ');
+  writeFileSync(path.join(parent, 'cgroup.subtree_control'), enable);
+  const own = makeOwn(parent);
+  writeFileSync(path.join(own, 'cgroup.subtree_control'), enable);
+  const join = path.join(own, 'host');
+  mkdirSync(join);
+  for (const file of ['cgroup.procs', 'cgroup.subtree_control', 'cgroup.threads', 'host', 'host/cgroup.procs']) {
+    if (isRealRoot) chownSync(path.join(own, file), firstId, firstId);
+  }
+  return { settings: { version: 2, controllers: useful }, reason: '', folders: { all: own }, join };
+}
+
+/** A user may move processes only below a group it may write; the highest such one has the controllers. */
+function nearestWritable(folder: string, mount: string): string | undefined {
+  for (let at = folder; at.startsWith(mount) && at !== mount; at = path.dirname(at)) {
+    if (mayWrite(at) && mayWrite(path.join(at, 'cgroup.procs')) && readText(path.join(at, 'cgroup.procs')) === '')
+      return at;
+  }
+  return undefined;
+}
+
+function makeOwn(parent: string): string {
+  const own = path.join(parent, `${prefix}${process.pid}-${Date.now().toString(36)}`);
+  mkdirSync(own, { mode: 0o755 });
+  if (isRealRoot) chownSync(own, firstId, firstId);
+  return own;
+}
+
+/** From mountinfo (where hierarchies are mounted, and which part of each) and our own groups. */
+function findHierarchies(): Hierarchy[] {
+  const groups = readText('/proc/self/cgroup').trim().split('\n');
+  return readText('/proc/self/mountinfo')
+    .split('\n')
+    .flatMap((line): Hierarchy[] => {
+      const [before = '', after = ''] = line.split(' - ');
+      const [, , , root = '/', mount = ''] = before.split(' ');
+      const [type, , options = ''] = after.split(' ');
+      if (type !== 'cgroup' && type !== 'cgroup2') return [];
+      const controllers = type === 'cgroup' ? options.split(',') : [];
+      const group = groups.find(entry => groupOf(entry, controllers));
+      if (!group) return [];
+      const below = path.relative(root, group.split(':').slice(2).join(':'));
+      if (below.startsWith('..')) return [];
+      const folder = path.join(mount, below);
+      if (type === 'cgroup') return [{ version: 1, controllers, folder, mount }];
+      const unified = readText(path.join(mount, 'cgroup.controllers')).trim().split(' ').filter(Boolean);
+      return [{ version: 2, controllers: unified, folder, mount }];
+    });
+}
+
+/** `8:pids:/a`; the unified hierarchy is `0::/a`. */
+function groupOf(entry: string, controllers: readonly string[]): boolean {
+  const [, names = ''] = entry.split(':');
+  return controllers.length === 0
+    ? names === ''
+    : names.split(',').some(name => name !== '' && controllers.includes(name));
+}
+
+function removeTree(folder: string): void {
+  for (const name of namesIn(folder)) removeTree(path.join(folder, name));
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Something still ends in it, or it is gone: the next engine's start sees to the rest.
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter(entry => entry.isDirectory())
+      .map(entry => entry.name);
+  } catch {
+    return [];
+  }
+}
+
+function mayWrite(file: string): boolean {
+  try {
+    accessSync(file, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function none(reason: string): CgroupDelegation {
+  return { settings: null, reason, folders: {}, join: undefined };
+}

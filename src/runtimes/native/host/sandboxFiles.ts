@@ -1,0 +1,155 @@
+import { closeSync, copyFileSync, fchmodSync, fstatSync, mkdtempSync, readSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { LinuxRootedFolder } from '../../../paths/linuxRooted.ts';
+import { CoppiceError } from '../../../protocol/errors.ts';
+import type { MountPlan, Overlays } from './layers/mountPlan.ts';
+import { mountPlan, mountPoints } from './layers/mountPlan.ts';
+import { asCoppiceError } from './views/viewFiles.ts';
+
+/** Reading and writing files of sandboxes, whose processes may change any path meanwhile. */
+
+const maxPage = 16 * 1024 * 1024;
+
+/** The tree a living sandbox sees, mounts and all. */
+export function livingRoot(pid: number): LinuxRootedFolder {
+  return new LinuxRootedFolder(`/proc/${pid}/root`);
+}
+
+/** The tree a dead one left, for as long as `use` takes. */
+export async function withDeadRoot<T>(
+  overlays: Overlays,
+  scratch: string,
+  plan: MountPlan,
+  upper: string,
+  use: (root: LinuxRootedFolder) => T,
+): Promise<T> {
+  const place = mkdtempSync(path.join(scratch, 'd'));
+  const under = (name: string) => (name === '' ? upper : path.join(upper, name));
+  const [root, ...tops] = mountPoints(plan).map(({ name, lower }) => ({ name, lower: [under(name), ...lower] }));
+  try {
+    await mountPlan(overlays, { lowerRoot: root!.lower, tops }, place);
+    const folder = new LinuxRootedFolder(place);
+    try {
+      return use(folder);
+    } finally {
+      folder.close();
+      // Lazily, which takes the mounts within along.
+      await overlays.unmount(place);
+    }
+  } finally {
+    rmSync(place, { recursive: true });
+  }
+}
+
+export function readFrom(
+  root: LinuxRootedFolder,
+  sandbox: string,
+  file: string,
+  offset: number,
+  length: number,
+): { readonly bytes: Buffer; readonly size: number } {
+  try {
+    const fd = root.openFile(file);
+    try {
+      const { size } = fstatSync(fd);
+      const bytes = Buffer.alloc(Math.max(0, Math.min(length, maxPage, size - offset)));
+      let done = 0;
+      for (let count = -1; count !== 0 && done < bytes.length; done += count) {
+        count = readSync(fd, bytes, done, bytes.length - done, offset + done);
+      }
+      return { bytes: bytes.subarray(0, done), size };
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw asCoppiceError(error, `sandbox ${sandbox}`, file);
+  }
+}
+
+export function writeTo(
+  root: LinuxRootedFolder,
+  sandbox: string,
+  file: string,
+  bytes: Buffer,
+  options: { readonly mode: number | null; readonly append: boolean },
+): void {
+  const mode = options.mode ?? 0o644;
+  try {
+    root.makeFolder(path.posix.dirname(path.posix.normalize(`/${file}`)));
+    if (options.append) append(root, file, bytes, options.mode);
+    else replace(root, file, mode, fd => writeWhole(fd, bytes));
+  } catch (error) {
+    throw notWritten(error, sandbox, file);
+  }
+}
+
+/** Puts the files a run was given into a layer of their own, through the image's own links and folders. */
+export async function layFiles(
+  overlays: Overlays,
+  scratch: string,
+  plan: MountPlan,
+  layer: { readonly upper: string; readonly work: (name: string) => string },
+  files: readonly { readonly path: string; readonly source: string }[],
+  owner: string,
+): Promise<void> {
+  const place = mkdtempSync(path.join(scratch, 'f'));
+  try {
+    await mountPlan(overlays, plan, place, layer);
+    const root = new LinuxRootedFolder(place);
+    try {
+      for (const file of files) layFile(root, owner, file);
+    } finally {
+      root.close();
+      await overlays.unmount(place);
+    }
+  } finally {
+    rmSync(place, { recursive: true });
+  }
+}
+
+function layFile(root: LinuxRootedFolder, owner: string, file: { path: string; source: string }): void {
+  try {
+    root.makeFolder(path.posix.dirname(path.posix.normalize(`/${file.path}`)));
+    replace(root, file.path, 0o644, fd => copyFileSync(file.source, `/proc/self/fd/${fd}`));
+  } catch (error) {
+    throw notWritten(error, owner, file.path);
+  }
+}
+
+function notWritten(error: unknown, sandbox: string, file: string): unknown {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS')
+    return asCoppiceError(error, `sandbox ${sandbox}`, file);
+  return new CoppiceError(
+    'unsupported',
+    `sandbox ${sandbox}: ${file} cannot be written, its folder is the machine's own`,
+    {
+      fix: 'Write below /root, /home, /tmp, /var, /opt, /etc or /usr/local, or use an image of its own instead of `host:`.',
+      data: { path: file },
+    },
+  );
+}
+
+function append(root: LinuxRootedFolder, file: string, bytes: Buffer, mode: number | null): void {
+  const fd = root.appendFile(file, mode ?? 0o644);
+  try {
+    if (mode !== null) fchmodSync(fd, mode & 0o7777);
+    writeWhole(fd, bytes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function replace(root: LinuxRootedFolder, file: string, mode: number, fill: (fd: number) => void): void {
+  const pending = root.createFile(file, { mode, follow: true });
+  try {
+    fill(pending.fd);
+    pending.commit();
+  } finally {
+    pending.abandon();
+  }
+}
+
+function writeWhole(fd: number, bytes: Buffer): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+}
