@@ -43,7 +43,7 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
   };
   const connection = own(new EngineConnection(location, log));
   const live = own(new LiveOperations(connection, log));
-  const images = own(new ImagesView(connection));
+  const images = own(new ImagesView(connection, log));
   const operations = own(new OperationsView(connection, live));
   const outputs = own(new OutputDocuments(connection));
   const reports = own(new ReportDocuments());

@@ -69,10 +69,10 @@ export class StatusBar extends Disposable {
   #draw(): void {
     const { state } = this.#connection;
     const running = this.#live.count;
-    const words = ['Coppice', ...(this.#head ? [this.#head] : []), ...(running > 0 ? [`${running} running`] : [])];
-    this.#item.text = `${icon(state.kind, running)} ${words.slice(words.length > 1 ? 1 : 0).join(' · ')}`;
+    const words = [this.#head || 'Coppice', ...(running > 0 ? [`${running} running`] : [])];
+    this.#item.text = `${icon(state.kind, running)} ${words.join(' · ')}`;
     this.#item.tooltip = tooltip(this.#connection, this.#head, running);
-    this.#item.accessibilityInformation = { label: words.join(', ') };
+    this.#item.accessibilityInformation = { label: `Coppice: ${words.join(', ')}` };
     this.#item.backgroundColor =
       state.kind === 'failed' ? new vscode.ThemeColor('statusBarItem.warningBackground') : undefined;
   }

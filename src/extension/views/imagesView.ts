@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { EngineEvent } from '../../protocol/events.ts';
+import type { RuntimeReport } from '../../protocol/schemas/engine.ts';
 import type { ImageView } from '../../protocol/schemas/images.ts';
 import { contextKeys, itemKinds, views } from '../contributions.ts';
 import type { EngineConnection } from '../engineConnection.ts';
@@ -13,13 +14,15 @@ const RECENT_STEP = 50;
 /** Images: the tagged ones by name, then the recent untagged ones. */
 export class ImagesView extends EngineTree {
   readonly #connection: EngineConnection;
+  readonly #log: vscode.LogOutputChannel;
   readonly #tagged = new ImageGroup('tagged', 'Tagged', (a, b) => imageName(a).localeCompare(imageName(b)));
   readonly #recent = new ImageGroup('recent', 'Recent', (a, b) => b.created_at.localeCompare(a.created_at));
   #recentLimit = RECENT_STEP;
 
-  constructor(connection: EngineConnection) {
+  constructor(connection: EngineConnection, log: vscode.LogOutputChannel) {
     super(connection, views.images.id, contextKeys.imagesLoaded, false);
     this.#connection = connection;
+    this.#log = log;
   }
 
   showMore(): void {
@@ -39,7 +42,7 @@ export class ImagesView extends EngineTree {
 
   /** An empty tree invites to import; where nothing can run, the reason is more use. */
   async #askForRuntime(): Promise<void> {
-    const { runtimes } = await this.#connection.call('doctor', {});
+    const runtimes = await this.#runtimes();
     const [first] = runtimes;
     if (runtimes.some(runtime => runtime.available) || !first) return;
     throw new CoppiceError(
@@ -47,6 +50,15 @@ export class ImagesView extends EngineTree {
       first.reason ?? `the ${first.name} runtime is not available`,
       first.fix === null ? {} : { fix: first.fix },
     );
+  }
+
+  async #runtimes(): Promise<readonly RuntimeReport[]> {
+    try {
+      return (await this.#connection.call('doctor', {})).runtimes;
+    } catch (error) {
+      this.#log.warn(`the doctor did not answer: ${String(error)}`); // The images are there all the same.
+      return [];
+    }
   }
 
   protected roots(): readonly Row[] {

@@ -34,6 +34,10 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** A time that is still running counts whole seconds. */
+export const runningTime = (milliseconds: number): string =>
+  milliseconds < 60_000 ? `${Math.floor(milliseconds / 1000)} s` : duration(milliseconds);
+
 export const shortId = (uuid: string): string => uuid.slice(0, 8);
 
 export const imageName = (image: Pick<ImageView, 'tag' | 'title' | 'uuid'>): string =>

@@ -14,6 +14,7 @@ import {
   oneLine,
   operationGroup,
   outcome,
+  runningTime,
   shortId,
 } from './labels.ts';
 
@@ -202,7 +203,7 @@ export class OperationRow implements Row {
     const operation = this.#operation;
     const last = oneLine(operation.last_line);
     if (operation.status === 'PENDING') return ['waiting'];
-    if (operation.status === 'EXECUTING') return [duration(elapsed(operation, now)), ...(last ? [last] : [])];
+    if (operation.status === 'EXECUTING') return [runningTime(elapsed(operation, now)), ...(last ? [last] : [])];
     this.#shownAge = operation.finished_at === null ? '' : age(operation.finished_at, now);
     return [
       ...(operation.status === 'SUCCESS' ? [] : [outcome(operation)]),
