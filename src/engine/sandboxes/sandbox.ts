@@ -102,6 +102,10 @@ export class Sandbox {
     return this.#record?.uuid;
   }
 
+  get directoryStateId(): string | null {
+    return this.#new.request.directory_state_id ?? null;
+  }
+
   get processes(): readonly SandboxProcess[] {
     return [...this.#processes.values()];
   }

@@ -31,7 +31,7 @@ export class Snapshots {
           image: parent,
           input: { ...request },
           disposable: false,
-          directoryStateId: null,
+          directoryStateId: sandbox.directoryStateId,
           runtime: base.runtime,
           client: call.client.kind,
           hints: [],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { appendFileSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
@@ -53,14 +54,16 @@ class Client implements Disposable {
   private constructor(socket: Socket) {
     this.socket = socket;
     this.rpc = createMessageConnection(new SocketMessageReader(socket), new SocketMessageWriter(socket));
-    this.rpc.onNotification(eventNotification, ({ event }) => this.events.push(event));
+    this.rpc.onNotification(eventNotification, ({ event }) => {
+      this.events.push(event);
+    });
     this.rpc.onError(() => undefined);
     this.rpc.listen();
   }
 
   static async to(address: string): Promise<Client> {
     const socket = connect(address);
-    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    await once(socket, 'connect');
     return new Client(socket);
   }
 
