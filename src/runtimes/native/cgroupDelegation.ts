@@ -26,6 +26,8 @@ export interface CgroupDelegation {
 
 const wanted = ['memory', 'cpu', 'cpuacct', 'pids', 'freezer'];
 const prefix = 'coppice-';
+/** In the store: the folders of the engine that was last here. */
+const memory = 'cgroups.json';
 
 interface Hierarchy {
   readonly version: 1 | 2;
@@ -35,7 +37,13 @@ interface Hierarchy {
   readonly mount: string;
 }
 
-export function delegateCgroups(): CgroupDelegation {
+export function delegateCgroups(home: string): CgroupDelegation {
+  const delegation = findCgroups();
+  writeFileSync(path.join(home, memory), JSON.stringify(Object.values(delegation.folders)));
+  return delegation;
+}
+
+function findCgroups(): CgroupDelegation {
   try {
     const hierarchies = findHierarchies();
     const unified = hierarchies.find(hierarchy => hierarchy.version === 2 && hierarchy.controllers.includes('memory'));
@@ -49,16 +57,30 @@ export function delegateCgroups(): CgroupDelegation {
   }
 }
 
-/** After the host is gone, and at start for engines that are. */
-export function removeDeadCgroups(own: CgroupDelegation | undefined): void {
-  for (const folder of Object.values(own?.folders ?? {})) removeTree(folder);
-  if (own) return;
+/** After the host is gone. */
+export function removeCgroups(own: CgroupDelegation): void {
+  for (const folder of Object.values(own.folders)) removeTree(folder);
+}
+
+/** At start: what engines left that are gone, this store's wherever it was, others' where we look anyway. */
+export function removeDeadCgroups(home: string): void {
+  for (const folder of remembered(home)) removeTree(folder);
   for (const hierarchy of findHierarchies()) {
     for (const parent of new Set([hierarchy.folder, hierarchy.mount])) {
       for (const name of namesIn(parent).filter(name => name.startsWith(prefix))) {
         if (!existsSync(`/proc/${name.slice(prefix.length).split('-')[0]}`)) removeTree(path.join(parent, name));
       }
     }
+  }
+}
+
+function remembered(home: string): string[] {
+  try {
+    const folders = JSON.parse(readText(path.join(home, memory)) || '[]') as string[];
+    return folders.filter(folder => path.basename(folder).startsWith(prefix));
+  } catch {
+    // Half written when the machine stopped: its cgroups stopped with it.
+    return [];
   }
 }
 

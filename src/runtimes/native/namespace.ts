@@ -55,6 +55,18 @@ for pair in $COPPICE_CGROUPS; do
 done
 `;
 
+/**
+ * Only real root can: what is mounted within the machine's folders (as a container's /etc/hosts) would be locked inside the
+ * namespace, and the kernel refuses an overlay over a folder with locked mounts. Overlays do not show them anyway.
+ */
+const clearFolders = `
+while read -r _ _ _ _ point _; do
+  case $point in
+    /usr/*|/etc/*|/opt/*|/bin/*|/sbin/*|/lib/*|/lib32/*|/lib64/*|/libx32/*|/nix/*|/gnu/*) umount -n -l -- "$point" || true ;;
+  esac
+done < /proc/self/mountinfo
+`;
+
 /** Only real root can: a network tunnel device that its mapped self may open, for slirp4netns. */
 const openTunnel = `
 if [ -c /dev/net/tun ] && mknod -m 666 tun c 10 200 2>/dev/null; then mount -n --bind tun /dev/net/tun; fi
@@ -67,20 +79,20 @@ mount -n --move "$aside" /run
 
 /** The cgroup layout of the machine is not ours to see; PID 1 stays a shell that reaps what is left to it. */
 const runHost = `
-mount -n -t tmpfs -o mode=755,nosuid,nodev,noexec tmpfs /sys/fs/cgroup 2>/dev/null || true
+mount -n -t tmpfs -o ro,mode=755,nosuid,nodev,noexec tmpfs /sys/fs/cgroup 2>/dev/null || true
 cd /
 "/run/x/$COPPICE_NODE" "/run/j/$COPPICE_SCRIPT" "$COPPICE_SETTINGS"
 `;
 
 const unshareInside = ['-m', '-C', '-p', '-i', '--fork', '--mount-proc', '--kill-child=KILL'];
 
+/** `makeStore` comes before. */
 export async function startHost(options: NamespaceOptions): Promise<HostProcess> {
-  makeStore(options.home);
   return isRealRoot ? startAsRoot(options) : startAsUser(options);
 }
 
 /** The folders that must be there before the namespace is; real root gives them to the namespace's root. */
-function makeStore(home: string): void {
+export function makeStore(home: string): void {
   for (const name of ['', 'layers', 'meta', 'runs', 'inbox', 'staging', 'mount']) {
     const folder = path.join(home, name);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -107,7 +119,7 @@ async function startAsRoot(options: NamespaceOptions): Promise<HostProcess> {
   const holder = await holdUserNamespace();
   const enter = ['nsenter', `--user=/proc/${holder.pid}/ns/user`, '-S', '0', '-G', '0', '--'];
   const inside = ['unshare', ...unshareInside, '--', '/bin/sh', '-c', runHost];
-  const script = `${arrangeRun}${openTunnel}${moveRun}exec "$@"`;
+  const script = `${arrangeRun}${openTunnel}${clearFolders}${moveRun}exec "$@"`;
   const child = spawn('unshare', ['-m', '--', '/bin/sh', '-c', script, 'sh', ...enter, ...inside], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: environment(options, `,uid=${firstId},gid=${firstId}`),

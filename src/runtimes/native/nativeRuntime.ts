@@ -14,13 +14,13 @@ import type {
   RuntimeSandbox,
   SandboxSpec,
 } from '../runtime.ts';
-import { type CgroupDelegation, delegateCgroups, removeDeadCgroups } from './cgroupDelegation.ts';
+import { type CgroupDelegation, delegateCgroups, removeCgroups, removeDeadCgroups } from './cgroupDelegation.ts';
 import * as api from './hostApi.ts';
 import { HostConnection } from './hostConnection.ts';
 import { hostFingerprint, machineFolders } from './hostFingerprint.ts';
 import { openHostStream } from './hostStream.ts';
 import { hostSettings, lookAtMachine, readText } from './machine.ts';
-import { firstId, isRealRoot, startHost } from './namespace.ts';
+import { firstId, isRealRoot, makeStore, startHost } from './namespace.ts';
 import { NativeFiles } from './nativeFiles.ts';
 import { NativeProcess, NativeSandbox, startProcess } from './nativeSandbox.ts';
 import { capabilitiesOf, explain, missingTool, noCapabilities } from './probe.ts';
@@ -161,14 +161,14 @@ export class NativeRuntime implements Runtime {
 
   async #connect(): Promise<HostConnection> {
     const { home, hostScript, log } = this.#options;
-    removeDeadCgroups(this.#cgroups);
-    removeDeadCgroups(undefined);
-    const cgroups = delegateCgroups();
+    makeStore(home);
+    removeDeadCgroups(home);
+    const cgroups = delegateCgroups(home);
     this.#cgroups = cgroups;
     const settings = this.#settings(cgroups);
     const host = new HostConnection(await startHost({ home, hostScript, settings, cgroups }), log);
     this.#lastHost = host;
-    host.gone.then(() => removeDeadCgroups(cgroups));
+    void host.gone.then(() => removeCgroups(cgroups));
     await host.ready;
     return host;
   }

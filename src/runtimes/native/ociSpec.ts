@@ -125,7 +125,7 @@ function systemMounts(network: ContainerSpec['network']): object[] {
     mount('/dev/mqueue', 'mqueue', 'mqueue', ['nosuid', 'noexec', 'nodev']),
     // A new sysfs needs a network namespace of one's own.
     network === 'host'
-      ? mount('/sys', 'none', '/sys', ['bind', 'nosuid', 'noexec', 'nodev', 'ro'])
+      ? mount('/sys', 'none', '/sys', ['rbind', 'rprivate', 'nosuid', 'noexec', 'nodev', 'ro'])
       : mount('/sys', 'sysfs', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']),
   ];
 }
