@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict';
+import { readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import type { Locator } from 'playwright-core';
+import { repository } from '../harness/coppiceHome.ts';
 import { type Editor, serveWithVsix } from '../harness/vscode.ts';
 
 /** The packaged extension in the browser, as a person meets it. Each picture in test/e2e/shots is there to be looked at. */
 
 const project = { folder: 'test/e2e/project', settings: { 'terminal.integrated.gpuAcceleration': 'off' } };
+
+const themes = { 'Dark Modern': 'vs-dark', 'Dark High Contrast': 'hc-black', 'Light High Contrast': 'hc-light' };
+const MOST_VSIX_BYTES = 1_500_000;
+
+test('the package is small', () => {
+  const { version } = JSON.parse(readFileSync(path.join(repository, 'package.json'), 'utf8')) as { version: string };
+  const { size } = statSync(path.join(repository, 'dist', `coppice-${version}.vsix`));
+  assert.ok(size <= MOST_VSIX_BYTES, `${size} bytes`);
+});
 
 test('first start: import a base, run a file, keep a result, cancel a run', { timeout: 180_000 }, async t => {
   const editor = await serveWithVsix(t, project);
@@ -55,6 +67,14 @@ test('first start: import a base, run a file, keep a result, cancel a run', { ti
     await editor.screenshot('7-cancelled');
   });
 
+  await t.test('dark and high contrast', async () => {
+    for (const [name, className] of Object.entries(themes)) {
+      await useTheme(editor, name, className);
+      await editor.screenshot(`theme-${name}`);
+    }
+    await useTheme(editor, 'Light Modern', 'vs');
+  });
+
   await t.test('the run goes on when the window is reloaded, and is shown again', async () => {
     await page.locator('.terminal-wrapper.active .xterm').click();
     await page.keyboard.press('Enter');
@@ -83,16 +103,18 @@ test('first start: import a base, run a file, keep a result, cancel a run', { ti
     client.close();
     assert.equal(operations[0]?.status, 'SUCCESS', JSON.stringify(operations[0]?.error));
   });
-
-  await t.test('dark and high contrast', async () => {
-    for (const theme of ['Dark Modern', 'Dark High Contrast', 'Light High Contrast']) {
-      await editor.command('Preferences: Color Theme');
-      await editor.answer(theme);
-      await page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
-      await editor.screenshot(`theme-${theme}`);
-    }
-  });
 });
+
+async function useTheme(editor: Editor, name: string, className: string): Promise<void> {
+  const { page } = editor;
+  await editor.command('Preferences: Color Theme');
+  const box = page.locator('.quick-input-widget input[type="text"]');
+  await box.fill(name);
+  await page.locator('.quick-input-list .monaco-list-row.focused').filter({ hasText: name }).waitFor();
+  await box.press('Enter');
+  await page.locator(`.monaco-workbench.${className}`).waitFor();
+  await page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+}
 
 async function openSidebar(editor: Editor): Promise<void> {
   const tab = editor.page.getByRole('tab', { name: /^Coppice/ });

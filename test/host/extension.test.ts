@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as vscode from 'vscode';
 import type { CoppiceExtension } from '../../src/extension/activate.ts';
-import { commands } from '../../src/extension/contributions.ts';
+import { type CommandId, commands } from '../../src/extension/contributions.ts';
 import type { Row } from '../../src/extension/views/engineTree.ts';
 import type { ImageRow } from '../../src/extension/views/imagesView.ts';
 import type { OperationRow } from '../../src/extension/views/operationsView.ts';
@@ -10,6 +11,7 @@ import type { OperationRow } from '../../src/extension/views/operationsView.ts';
 /** The extension in VS Code's own extension host, with a real engine and real sandboxes. */
 
 const ACTIVATION_BUDGET_MS = 50;
+const MOST_KILOBYTES = 150;
 
 const extension = vscode.extensions.getExtension<CoppiceExtension>('coppice.coppice')!;
 const workspace = () => vscode.workspace.workspaceFolders![0]!.uri;
@@ -25,6 +27,7 @@ print("and this is stderr", file=sys.stderr)
 `,
   'try/forever.sh': 'i=0; while true; do i=$((i + 1)); echo "tick $i"; sleep 0.2; done\n',
   'try/Makefile': 'all:\n\t@echo made by make in $$PWD\n',
+  'try/look.sh': 'wc -c < /root/made-in-the-sandbox.txt\n',
   'try/tool': '#!/bin/sh\necho "run by its first line"\n',
 };
 
@@ -40,6 +43,11 @@ describe('activation', () => {
     console.log(`activation: ${activationMs.toFixed(1)} ms in activate(), ${waited.toFixed(1)} ms until it was there`);
     assert.ok(activationMs <= ACTIVATION_BUDGET_MS, `${activationMs} ms`);
     assert.equal(connection.state.kind, 'idle');
+  });
+
+  it(`loads at most ${MOST_KILOBYTES} KB`, () => {
+    const { size } = statSync(vscode.Uri.joinPath(extension.extensionUri, 'dist', 'extension.js').fsPath);
+    assert.ok(size <= MOST_KILOBYTES * 1000, `${size} bytes`);
   });
 
   it('registers every command of contributions.ts', async () => {
@@ -100,6 +108,11 @@ describe('Run in Sandbox', () => {
       (await rows<ImageRow>('images')).find(({ image }) => image.uuid === operation.result_image),
     );
     assert.equal(kept.image.parent, operation.image);
+
+    await vscode.window.showTextDocument(file('try/look.sh'));
+    const look = await operationOf('coppice.runHere', kept);
+    assert.equal(look.image, operation.result_image);
+    assert.match(await outputOf(look.operation_id), /^1000\n/);
   });
 
   it('runs a Makefile, and a file by its #! line', async () => {
@@ -138,6 +151,29 @@ describe('Run in Sandbox', () => {
   });
 });
 
+describe('hidden trees', () => {
+  it('do nothing when something happens, and show it when they are seen again', async () => {
+    const { images, operations, connection } = await extension.activate();
+    await vscode.commands.executeCommand('coppice.operations.focus');
+    await sleep(200); // What happened before is drawn.
+    await vscode.commands.executeCommand('workbench.view.explorer');
+    let drawn = 0;
+    const listeners = [images, operations].map(tree => tree.onDidChangeTreeData!(() => drawn++));
+    const made = await connection.call('run', { command: 'touch /root/x', disposable: false, tag: 'seen-again' });
+    await sleep(300);
+    assert.equal(drawn, 0);
+    await vscode.commands.executeCommand('coppice.images.focus');
+    await eventually('a drawn tree', async () => drawn > 0);
+    for (const listener of listeners) listener.dispose();
+    await eventually('its image', async () =>
+      (await rows<ImageRow>('images')).find(({ image }) => image.tag === 'seen-again'),
+    );
+    await eventually('its row', async () =>
+      (await rows<OperationRow>('operations')).find(({ operation }) => operation.operation_id === made.operation_id),
+    );
+  });
+});
+
 describe('the engine dies', () => {
   it('is started again, and the trees show what was there', async () => {
     const { connection } = await extension.activate();
@@ -168,15 +204,19 @@ function hostImage(): Promise<ImageRow> {
   );
 }
 
-/** Runs a file by the command and gives its finished operation. */
-async function runFile(
+function runFile(
   name: string,
   command: 'coppice.runInSandbox' | 'coppice.runInSandboxAndKeep' = 'coppice.runInSandbox',
 ) {
+  return operationOf(command, file(name));
+}
+
+/** Gives a command, and answers the finished operation that came of it. */
+async function operationOf(command: CommandId, subject: vscode.Uri | Row) {
   await vscode.commands.executeCommand('coppice.operations.focus');
   const before = new Set((await rows<OperationRow>('operations')).map(({ operation }) => operation.operation_id));
-  await vscode.commands.executeCommand(command, file(name));
-  const row = await eventually(`an operation for ${name}`, async () =>
+  await vscode.commands.executeCommand(command, subject);
+  const row = await eventually(`an operation of ${command}`, async () =>
     (await rows<OperationRow>('operations')).find(
       ({ operation }) => operation.kind === 'run' && !before.has(operation.operation_id),
     ),
