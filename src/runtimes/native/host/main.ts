@@ -38,6 +38,8 @@ import { Sandboxes } from './sandboxes.ts';
 import { Streams } from './streams.ts';
 import { Views } from './views/views.ts';
 
+const maxProcesses = 16_384;
+
 /** The namespace host: root of its own namespaces, asked by the engine over stdin and stdout, gone when stdin closes. */
 
 async function main(): Promise<void> {
@@ -51,6 +53,7 @@ async function main(): Promise<void> {
     new StreamMessageWriter(process.stdout),
   );
   connection.onClose(() => process.exit(0));
+  if (!settings.cgroups?.controllers.includes('pids')) boundProcesses();
   const mounts = new Mounts();
   const pipes = new Pipes();
   const [streams] = await Promise.all([Streams.listen(), pipes.prepare()]);
@@ -179,6 +182,12 @@ function answerSandboxes(on: Answering, sandboxes: Sandboxes): void {
 
 async function emptyFolder(folder: string): Promise<void> {
   for (const name of await readdir(folder)) await rm(path.join(folder, name), { recursive: true, force: true });
+}
+
+/** Where no cgroup counts a sandbox's processes, at least all of them together cannot take the machine down. */
+function boundProcesses(): void {
+  const file = '/proc/sys/kernel/pid_max';
+  if (mayLimitPids()) writeFileSync(file, String(Math.min(maxProcesses, Number(readFileSync(file, 'utf8')))));
 }
 
 /** A kernel that has a limit of processes per pid namespace lets its root set it. */
