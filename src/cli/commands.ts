@@ -1,4 +1,5 @@
 import type { AnyCommand } from './command.ts';
+import { apply } from './commands/apply.ts';
 import { branch } from './commands/branch.ts';
 import { branches } from './commands/branches.ts';
 import { cancel } from './commands/cancel.ts';
@@ -54,6 +55,7 @@ export const commands: readonly AnyCommand[] = [
   cat,
   grep,
   cp,
+  apply,
   ps,
   wait,
   output,

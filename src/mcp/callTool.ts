@@ -8,31 +8,38 @@ import {
   type ServerRequest,
   type Tool,
 } from '@modelcontextprotocol/sdk/types.js';
-import { toWireError, type WireError } from '../protocol/errors.ts';
+import type { CallOptions, EngineClient } from '../client/engineClient.ts';
+import { CoppiceError, toWireError, type WireError } from '../protocol/errors.ts';
 import { type ListedVerb, surfaceDefaults, verbs } from '../verbs/verbs.ts';
 import type { EngineConnection } from './engineConnection.ts';
-import { absoluteHostPaths } from './hostPaths.ts';
+import type { Fence } from './fence.ts';
+import { usesHostNetwork, withHostPaths } from './hostPaths.ts';
+import type { Roots } from './roots.ts';
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
-interface Session {
+export interface ToolSession {
+  readonly engine: EngineConnection;
   readonly tools: readonly Tool[];
-  readonly cwd: string;
+  readonly roots: Roots;
+  readonly allowHostNetwork: boolean;
 }
 
 /** One tool call: the verb's result as structure and as text. Only Coppice's own errors are `isError`, a failed command is a result. */
 export async function callTool(
-  engine: EngineConnection,
-  session: Session,
+  session: ToolSession,
   { name, arguments: given = {} }: CallToolRequest['params'],
   extra: Extra,
 ): Promise<CallToolResult> {
   if (!session.tools.some(tool => tool.name === name)) throw new McpError(ErrorCode.InvalidParams, `no tool ${name}`);
   const verb = name as ListedVerb;
-  const input = absoluteHostPaths(verb, { ...surfaceDefaults.mcp[verb], ...given }, session.cwd);
   try {
-    const client = await engine.connect();
-    const result = await client.callByName(verb, input, { signal: extra.signal, ...progressTo(extra) });
+    if (usesHostNetwork(given) && !session.allowHostNetwork) throw hostNetworkRefused();
+    const fence = await session.roots.fence();
+    const input = withHostPaths(verb, { ...surfaceDefaults.mcp[verb], ...given }, fence);
+    const client = await session.engine.connect();
+    const options = { signal: extra.signal, ...progressTo(extra) };
+    const result = await client.callByName(verb, await withKnownTarget(verb, input, fence, client, options), options);
     const render = verbs[verb].render as (result: unknown) => string;
     return { content: [{ type: 'text', text: render(result) }], structuredContent: result as Record<string, unknown> };
   } catch (error) {
@@ -40,22 +47,39 @@ export async function callTool(
   }
 }
 
-function progressTo(extra: Extra): object {
+/** Where `apply` writes when nobody says is the engine's knowledge: ask, so that it can be checked. */
+async function withKnownTarget(
+  verb: ListedVerb,
+  input: Record<string, unknown>,
+  fence: Fence,
+  client: EngineClient,
+  options: CallOptions,
+): Promise<Record<string, unknown>> {
+  if (verb !== 'apply' || input.to !== undefined) return input;
+  const preview = (await client.callByName('apply', { ...input, dry_run: true }, options)) as { readonly to: string };
+  return { ...input, to: fence.inside('to', preview.to) };
+}
+
+function hostNetworkRefused(): CoppiceError {
+  return new CoppiceError('fenced', 'network: agents may not share this machine’s network', {
+    field: 'network',
+    fix: 'Use nat or none. A person may allow it: coppice mcp --allow-host-network.',
+  });
+}
+
+function progressTo(extra: Extra): Pick<CallOptions, 'onProgress'> {
   const token = extra._meta?.progressToken;
   if (token === undefined) return {};
   let steps = 0;
   return {
-    onProgress: (progress: { readonly message: string; readonly done?: number; readonly total?: number }) => {
-      const notification = {
-        method: 'notifications/progress' as const,
-        params: {
-          progressToken: token,
-          progress: progress.done ?? ++steps,
-          message: progress.message,
-          ...(progress.total === undefined ? {} : { total: progress.total }),
-        },
+    onProgress: ({ message, done, total }) => {
+      const params = {
+        progressToken: token,
+        progress: done ?? ++steps,
+        message,
+        ...(total === undefined ? {} : { total }),
       };
-      extra.sendNotification(notification).catch(() => undefined); // The agent has gone; the call's end says so.
+      extra.sendNotification({ method: 'notifications/progress', params }).catch(() => undefined); // The agent has gone; the call's end says so.
     },
   };
 }

@@ -1,31 +1,59 @@
-import path from 'node:path';
+import { invalidInput } from '../protocol/errors.ts';
 import type { VerbName } from '../protocol/verbs.ts';
+import type { Fence } from './fence.ts';
 
-/** The fields of verbs that name places on this machine. */
-const HOST_PATHS: { readonly [V in VerbName]?: readonly string[] } = {
-  run: ['workspace'],
-  rsync: ['source'],
-  states: ['source'],
-  upload: ['path'],
-  download: ['destination'],
-  branch: ['workspace'],
-  checkout: ['workspace'],
-  rollback: ['workspace'],
-  branches: ['workspace'],
-  create_sandbox: ['workspace'],
+/** How a verb's field names a place on this machine. */
+type HostPath =
+  /** Files are read or written there: only inside the fence. */
+  | 'reached'
+  /** A source as `import_image` takes it: fenced when it is a path. */
+  | 'source'
+  /** Only a name for a folder, whose branch is the default: the agent's own folder unless it says otherwise. */
+  | 'workspace';
+
+const HOST_PATHS: { readonly [V in VerbName]?: { readonly [field: string]: HostPath } } = {
+  run: { workspace: 'workspace' },
+  rsync: { source: 'reached' },
+  apply: { to: 'reached' },
+  upload: { path: 'reached' },
+  download: { destination: 'reached' },
+  import_image: { registry_url: 'source' },
+  branch: { workspace: 'workspace' },
+  checkout: { workspace: 'workspace' },
+  rollback: { workspace: 'workspace' },
+  branches: { workspace: 'workspace' },
+  create_sandbox: { workspace: 'workspace' },
 };
 
-/** The engine takes absolute paths only; agents write them relative to where they work. */
-export function absoluteHostPaths(
+/** The input with every host path absolute and allowed, or an error that names the field. */
+export function withHostPaths(
   verb: VerbName,
   input: Readonly<Record<string, unknown>>,
-  cwd: string,
+  fence: Fence,
 ): Record<string, unknown> {
-  const fields = HOST_PATHS[verb] ?? [];
-  return Object.fromEntries(
-    Object.entries(input).map(([name, value]) => [
-      name,
-      fields.includes(name) && typeof value === 'string' && value !== '' ? path.resolve(cwd, value) : value,
-    ]),
-  );
+  const checked: Record<string, unknown> = { ...input };
+  for (const [field, use] of Object.entries(HOST_PATHS[verb] ?? {})) {
+    const value = input[field];
+    if (value === undefined && use === 'workspace' && fence.home !== undefined) checked[field] = fence.home;
+    // What is no path at all is refused by the engine, with its own words.
+    if (typeof value !== 'string' || value === '') continue;
+    checked[field] = use === 'source' ? insideSource(fence, field, value) : fence.inside(field, value);
+  }
+  return checked;
+}
+
+const LOCAL_SOURCE = /^(rootfs|oci|oci-archive|docker-archive):(.*)$/s;
+
+function insideSource(fence: Fence, field: string, source: string): string {
+  const [, scheme, place] = LOCAL_SOURCE.exec(source) ?? [];
+  if (scheme === undefined || place === undefined) return source;
+  // `rootfs://etc` and `rootfs:/etc` are the same place.
+  const path = place.replace(/^\/{2,}/, '/');
+  if (path === '') throw invalidInput(field, `${field}: ${scheme}: wants a path`);
+  return `${scheme}:${fence.inside(field, path)}`;
+}
+
+/** Sharing the machine's network reaches its loopback services: a person has to allow that. */
+export function usesHostNetwork(input: Readonly<Record<string, unknown>>): boolean {
+  return input.network === 'host';
 }

@@ -4,14 +4,18 @@ import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprot
 import { VERSION } from '../protocol/version.ts';
 import { callTool } from './callTool.ts';
 import { EngineConnection } from './engineConnection.ts';
+import { Roots } from './roots.ts';
 import { listTools, type ToolSet } from './tools.ts';
 
 export interface McpOptions {
   readonly home: string;
   readonly engineScript: string;
   readonly tools: ToolSet;
-  /** Relative host paths are resolved against it. */
+  /** What the agent may reach when its client names no roots. */
   readonly cwd: string;
+  /** Folders a person allowed beside them. */
+  readonly allow: readonly string[];
+  readonly allowHostNetwork: boolean;
 }
 
 const INSTRUCTIONS = [
@@ -29,10 +33,10 @@ export async function serveMcp(options: McpOptions): Promise<number> {
     { capabilities: { tools: {} }, instructions: INSTRUCTIONS },
   );
   const tools = listTools(options.tools);
+  const roots = new Roots(server, options.cwd, options.allow);
+  const session = { engine, tools, roots, allowHostNetwork: options.allowHostNetwork };
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...tools] }));
-  server.setRequestHandler(CallToolRequestSchema, (request, extra) =>
-    callTool(engine, { tools, cwd: options.cwd }, request.params, extra),
-  );
+  server.setRequestHandler(CallToolRequestSchema, (request, extra) => callTool(session, request.params, extra));
   const gone = new Promise<void>(resolve => {
     server.onclose = resolve;
     process.stdin.once('end', resolve);

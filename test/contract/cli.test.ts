@@ -107,7 +107,7 @@ describe('the coppice command', () => {
 
   test('a timeout is 124, a signal 128 and its number', async () => {
     assert.equal((await coppice(...busybox, '--timeout', '0.3', '-c', 'sleep 30')).code, 124);
-    assert.equal((await coppice(...busybox, '-c', "sh -c 'kill -9 $$'")).code, 137);
+    assert.equal((await coppice(...busybox, '-c', "sh -c 'kill -9 $$'; exit $?")).code, 137);
   });
 
   test('passes on what is piped in when asked to', async () => {
@@ -313,7 +313,9 @@ describe('the coppice command', () => {
     child.stdout.on('data', (bytes: Buffer) => {
       seen += bytes.toString();
     });
-    await eventually('a prompt', () => /[#$] (\x1b\[6n)?$/.test(seen));
+    await eventually('a prompt', () => /[#$] (\x1b\[6n)?$/.test(seen)).catch(error =>
+      assert.fail(`${error}: ${JSON.stringify(seen)}`),
+    );
     child.stdin.write('echo $((20 + 22)) > /answer; test -t 0 && echo "a terminal"\r');
     await eventually('its answer', () => /\na terminal/.test(seen));
     child.stdin.write('exit 6\r');

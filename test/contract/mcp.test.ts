@@ -165,6 +165,21 @@ describe('coppice mcp, through the official client', () => {
     assert.equal(copied.destination, engine.folder.join('out', 'art'));
   });
 
+  test('reads and writes nothing outside its folder, and shares no network', async () => {
+    for (const [name, input] of [
+      ['upload', { path: '/etc/hostname' }],
+      ['upload', { path: '../../etc/hostname' }],
+      ['download', { image: 'tag:busybox', path: '/etc/passwd', destination: '/tmp/stolen' }],
+      ['import_image', { registry_url: 'rootfs:/etc' }],
+      ['rsync', { source: '/etc', destination: '/x' }],
+    ] as const) {
+      const { text, isError } = await call(name, input);
+      assert.equal(isError, true, name);
+      assert.match(text, /^fenced: .* is outside what this agent may reach\nfix: .*coppice mcp --allow/, name);
+    }
+    assert.match((await call('run', { ...run, network: 'host', command: 'true' })).text, /^fenced: network: /);
+  });
+
   test('an agent that goes away takes its waiting run with it', async () => {
     const leaving = await connect('core');
     const pending = call('run', { ...run, command: 'echo leaving; sleep 60', timeout: 0 }, leaving).catch(

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { Fence } from '../../../src/mcp/fence.ts';
+import { withHostPaths } from '../../../src/mcp/hostPaths.ts';
+import { CoppiceError } from '../../../src/protocol/errors.ts';
+import { TemporaryFolder } from '../../harness/temporaryFolder.ts';
+
+describe('the fence around an agent', () => {
+  let folder: TemporaryFolder;
+  let root: string;
+  let fence: Fence;
+
+  before(() => {
+    folder = new TemporaryFolder();
+    const top = realpathSync(folder.path);
+    root = path.join(top, 'root');
+    mkdirSync(path.join(root, 'sub'), { recursive: true });
+    mkdirSync(path.join(top, 'root-beside'));
+    mkdirSync(path.join(top, 'outside'));
+    writeFileSync(path.join(top, 'outside', 'secret'), 'x');
+    symlinkSync('../outside', path.join(root, 'link'));
+    symlinkSync('/nowhere/at/all', path.join(root, 'dangling'));
+    symlinkSync('loop', path.join(root, 'loop'));
+    symlinkSync(root, path.join(top, 'door'));
+    fence = new Fence([root]);
+  });
+  after(() => folder[Symbol.dispose]());
+
+  const refused = (place: string) =>
+    assert.throws(
+      () => fence.inside('source', place),
+      error => error instanceof CoppiceError && error.code === 'fenced' && error.field === 'source',
+      place,
+    );
+
+  it('lets what is inside through, as the place it really is', () => {
+    assert.equal(fence.inside('source', '.'), root);
+    assert.equal(fence.inside('source', 'sub/../new/file'), path.join(root, 'new', 'file'));
+    assert.equal(fence.inside('source', path.join(path.dirname(root), 'door', 'sub')), path.join(root, 'sub'));
+  });
+
+  it('refuses what leads outside: absolute, by .., by a link, by a neighbour’s name', () => {
+    for (const place of [
+      '/etc/passwd',
+      '..',
+      '../outside/secret',
+      'link',
+      'link/secret',
+      'link/new',
+      '../root-beside',
+      '/',
+    ])
+      refused(place);
+  });
+
+  it('refuses links that lead nowhere yet', () => {
+    refused('dangling');
+    refused('dangling/x');
+    refused('loop');
+  });
+
+  it('without folders nothing is inside', () => {
+    const closed = new Fence([]);
+    assert.throws(() => closed.inside('source', root), /outside what this agent may reach/);
+    assert.equal(closed.home, undefined);
+  });
+
+  it('stands around every path of a verb’s input', () => {
+    assert.deepEqual(withHostPaths('upload', { path: 'sub/x' }, fence), { path: path.join(root, 'sub', 'x') });
+    assert.throws(() => withHostPaths('upload', { path: '../outside/secret' }, fence), /outside/);
+    assert.throws(
+      () => withHostPaths('download', { image: 'x', path: '/y', destination: 'link/z' }, fence),
+      /destination: /,
+    );
+    assert.throws(() => withHostPaths('rsync', { source: '/' }, fence), /source: /);
+    assert.throws(() => withHostPaths('apply', { image: 'x', to: '/etc' }, fence), /to: /);
+    for (const source of ['rootfs:/etc', 'rootfs://etc', 'oci:../outside', 'docker-archive:link/x'])
+      assert.throws(() => withHostPaths('import_image', { registry_url: source }, fence), /registry_url: /, source);
+    assert.deepEqual(withHostPaths('import_image', { registry_url: 'rootfs:sub' }, fence), {
+      registry_url: `rootfs:${path.join(root, 'sub')}`,
+    });
+    assert.deepEqual(withHostPaths('import_image', { registry_url: 'host:' }, fence), { registry_url: 'host:' });
+    assert.deepEqual(withHostPaths('run', { command: 'x' }, fence), { command: 'x', workspace: root });
+  });
+});
