@@ -72,6 +72,7 @@ async function serveEditor({ folder, home, editorData, signal }) {
 }
 
 async function leave({ top, home }) {
+  process.stdout.write('\nThe tour’s engine: ');
   await coppice(['engine', 'stop', '--force'], { folder: top, home });
   removeTree(top);
 }

@@ -15,11 +15,11 @@ const asRoot = process.getuid() === 0;
 
 /** Each group is one pass or more over its folder. A pass that takes longer than its minutes has failed. */
 const groups = {
-  unit: [{ folder: 'test/unit', minutes: 3, concurrency: 2 }],
+  unit: [{ folder: 'test/unit', minutes: 5, concurrency: 2 }],
   contract: (asRoot ? ['root', 'user'] : ['user']).map(as => ({ folder: 'test/contract', minutes: 4, as })),
   host: [{ folder: 'test/host', minutes: 4, inExtensionHost: true }],
   e2e: [{ folder: 'test/e2e', minutes: 6 }],
-  soak: [{ folder: 'test/soak', minutes: 44 }],
+  soak: [{ folder: 'test/soak', minutes: 44, mayBeEmpty: true }],
 };
 
 async function test() {

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runProjectNode } from './command.mjs';
 import { projectNode } from './paths.mjs';
+import { removeTree } from './removeTree.mjs';
 import { vscodeServer } from './vscode.mjs';
 
 // The real VS Code server on a free loopback port. Types: vscodeServer.d.mts.
@@ -15,6 +17,7 @@ export const calmSettings = {
   'workbench.secondarySideBar.defaultVisibility': 'hidden',
   'workbench.tips.enabled': false,
   'extensions.ignoreRecommendations': true,
+  'git.openRepositoryInParentFolders': 'never',
 };
 
 /** Puts a packaged extension where a server of the same data folder finds it. */
@@ -34,6 +37,8 @@ export function writeUserSettings(dataFolder, settings) {
 
 export async function startVscodeServer({ dataFolder, open = false, flags = [], env = {} }) {
   const token = open ? undefined : randomBytes(16).toString('hex');
+  // VS Code leaves its sockets behind when it is killed, by default in the machine's temporary folder.
+  const runtimeFolder = mkdtempSync(path.join(tmpdir(), 'coppice-'));
   const server = spawn(
     projectNode,
     [
@@ -47,13 +52,22 @@ export async function startVscodeServer({ dataFolder, open = false, flags = [], 
       ...flags,
     ],
     // A process group of its own: the server's file watcher and terminals outlive a plain kill.
-    { cwd: vscodeServer, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+    {
+      cwd: vscodeServer,
+      env: { ...process.env, XDG_RUNTIME_DIR: runtimeFolder, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    },
   );
-  const kill = () => signalGroup(server);
+  const kill = () => {
+    signalGroup(server);
+    removeTree(runtimeFolder);
+  };
   process.once('exit', kill);
   const dispose = async () => {
     process.off('exit', kill);
     await untilGroupIsGone(server);
+    removeTree(runtimeFolder);
   };
   try {
     const port = await boundPort(server);

@@ -6,10 +6,14 @@ import { inRoot, projectNode, root } from '../paths.mjs';
 import { removeTree } from '../removeTree.mjs';
 import { clearLeaks } from './leaks.mjs';
 
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+const INTERRUPTED = 130;
+
 /** Runs the test files of one folder once, in a temporary folder of their own, and counts what they leave there as failures. */
 export async function runPass(group, pass, grep) {
   const label = pass.as ? `${group} as ${pass.as}` : group;
   const files = testFiles(pass.folder);
+  if (files.length === 0 && pass.mayBeEmpty) return [];
   if (files.length === 0) return [{ name: `${label}: there is no test in ${pass.folder}`, state: 'failed' }];
   console.log(`\n${label}: ${files.length} files`);
   const started = performance.now();
@@ -22,6 +26,8 @@ export async function runPass(group, pass, grep) {
   for (const leak of await clearLeaks(place.folder, place.temporary)) {
     results.push({ name: `left behind: ${leak}`, state: 'failed' });
   }
+  // Not before everything is cleared away.
+  if (process.exitCode === INTERRUPTED) process.exit();
   console.log(`${label}: ${results.length} tests in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   return results.map(result => ({ ...result, name: `${label}: ${result.name}` }));
 }
@@ -53,20 +59,19 @@ function runFiles(files, pass, place, grep) {
   const end = signal => {
     if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, signal);
   };
-  const interrupted = () => {
+  const interrupt = () => {
     end('SIGTERM');
-    removeTree(place.folder);
-    process.exit(130);
+    setTimeout(end, 5_000, 'SIGKILL').unref();
+    process.exitCode = INTERRUPTED;
   };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-  for (const signal of signals) process.once(signal, interrupted);
+  for (const signal of signals) process.once(signal, interrupt);
   return new Promise((resolve, reject) => {
     // A little after the tests' own limit, which says which of them it was.
     const timer = setTimeout(end, pass.minutes * 60_000 + 15_000, 'SIGKILL');
     child.once('error', reject);
     child.once('close', (code, signal) => {
       clearTimeout(timer);
-      for (const name of signals) process.off(name, interrupted);
+      for (const name of signals) process.off(name, interrupt);
       resolve(code === 0 ? undefined : `ended with ${signal ?? `exit code ${code}`}`);
     });
   });

@@ -8,7 +8,7 @@ import { CoppiceHome, repository } from './coppiceHome.ts';
 import type { HostTests } from './hostRunner.ts';
 import { TemporaryFolder } from './temporaryFolder.ts';
 import type { TestResult } from './testResult.ts';
-import { copyFolder, runtimeFolder } from './vscode.ts';
+import { copyFolder } from './vscode.ts';
 
 /**
  * Runs mocha tests (`describe`, `it`) inside the real extension host, in one window, with `dist/extension.js` loaded from
@@ -42,7 +42,7 @@ export async function runHostTests(asked: HostRun): Promise<readonly TestResult[
     // The smoke-test driver's page ignores tokens; it lives for seconds and is alone on its port.
     open: true,
     flags: ['--enable-smoke-test-driver', '--disable-workspace-trust'],
-    env: { ...home.env, ...runtimeFolder(temporary) },
+    env: home.env,
   });
   parts.defer(() => server.dispose());
   const { page } = parts.use(await openPage(temporary.path));

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Page } from 'playwright-core';
@@ -49,7 +49,7 @@ export async function serveWithVsix(test: TestContext | undefined, options: Edit
   const server = await startVscodeServer({
     dataFolder,
     flags: options.trustPrompt ? [] : ['--disable-workspace-trust'],
-    env: { ...home.env, ...runtimeFolder(temporary), ...options.env },
+    env: { ...home.env, ...options.env },
   });
   parts.defer(() => server.dispose());
   const { page } = parts.use(await openPage(temporary.path));
@@ -137,13 +137,6 @@ export class Editor implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#parts.disposeAsync();
   }
-}
-
-/** VS Code keeps its sockets there; they would stay behind in the machine's temporary folder. */
-export function runtimeFolder(temporary: TemporaryFolder): { readonly XDG_RUNTIME_DIR: string } {
-  const folder = temporary.join('run');
-  mkdirSync(folder, { mode: 0o700 });
-  return { XDG_RUNTIME_DIR: folder };
 }
 
 export function copyFolder(folder: string, temporary: TemporaryFolder): string {
