@@ -7,6 +7,7 @@ import { type CommandId, commands } from '../../src/extension/contributions.ts';
 import type { Row } from '../../src/extension/views/engineTree.ts';
 import type { ImageRow } from '../../src/extension/views/imagesView.ts';
 import type { OperationRow } from '../../src/extension/views/operationsView.ts';
+import { eventually } from '../harness/eventually.ts';
 
 /** The extension in VS Code's own extension host, with a real engine and real sandboxes. */
 
@@ -182,7 +183,7 @@ describe('the engine dies', () => {
     await eventually(
       'another engine',
       async () => connection.state.kind === 'connected' && connection.state.engine.pid !== engine.pid,
-      15_000,
+      15,
     );
     await hostImage();
     const operation = await runFile('try/Makefile');
@@ -241,12 +242,4 @@ async function outputOf(id: string): Promise<string> {
 
 function activeText(): string {
   return vscode.window.activeTextEditor?.document.getText() ?? '';
-}
-
-async function eventually<T>(what: string, look: () => Promise<T | undefined | false>, within = 10_000): Promise<T> {
-  for (const end = Date.now() + within; Date.now() < end; await sleep(50)) {
-    const found = await look();
-    if (found) return found;
-  }
-  throw new Error(`did not see ${what} within ${within} ms`);
 }
