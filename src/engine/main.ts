@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { logPath, socketPath } from '../protocol/endpoint.ts';
@@ -17,7 +17,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { home: { type: 'string' } } });
   if (values.home === undefined) throw new Error('--home is missing');
   const home = path.resolve(values.home);
-  mkdirSync(home, { recursive: true, mode: 0o700 });
+  makeHome(home);
   const lock = EngineLock.tryAcquire(home);
   // Another engine has this home: the client that started us will reach that one.
   if (!lock) process.exit(0);
@@ -33,6 +33,19 @@ async function main(): Promise<void> {
   } catch (error) {
     log.error(`cannot start: ${error instanceof Error ? error.message : error}`);
     process.exit(1);
+  }
+}
+
+/** Node's own recursive mkdir never ends where a file system takes no folders, as /proc. */
+function makeHome(folder: string): void {
+  if (existsSync(folder)) return;
+  const parent = path.dirname(folder);
+  if (!existsSync(parent)) makeHome(parent);
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another engine that starts at the same time made it.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
