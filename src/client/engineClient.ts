@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CancellationTokenSource,
   createMessageConnection,
@@ -38,6 +39,9 @@ export interface VerbCaller {
   call<V extends VerbName>(verb: V, input: VerbInput<V>, options?: CallOptions): Promise<VerbResult<V>>;
 }
 
+/** How often a connection may end before the engine's first word until that is an error. */
+const GREETINGS = 10;
+
 /** One connection to the engine. When it closes, every pending call rejects with `engine_died`. */
 export class EngineClient implements VerbCaller {
   readonly engine: EngineInfo;
@@ -64,11 +68,22 @@ export class EngineClient implements VerbCaller {
   }
 
   static async connect(location: EngineLocation, client: ClientKind, signal?: AbortSignal): Promise<EngineClient> {
-    const attempt = await EngineClient.#open(await reachEngine(location, signal), client);
-    if (attempt.engine.version === VERSION) return attempt;
-    return replaceOlderEngine(attempt, () =>
-      reachEngine(location, signal).then(socket => EngineClient.#open(socket, client)),
-    );
+    const reach = () => EngineClient.#reach(location, client, signal);
+    const attempt = await reach();
+    return attempt.engine.version === VERSION ? attempt : replaceOlderEngine(attempt, reach);
+  }
+
+  /** An engine that was just about to stop takes a connection and is gone before it greets: then there is a next one. */
+  static async #reach(location: EngineLocation, client: ClientKind, signal?: AbortSignal): Promise<EngineClient> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await EngineClient.#open(await reachEngine(location, signal), client);
+      } catch (error) {
+        const justGone = error instanceof CoppiceError && error.code === 'engine_died';
+        if (!justGone || attempt === GREETINGS) throw error;
+        await sleep(20 * attempt);
+      }
+    }
   }
 
   static async #open(socket: Socket, client: ClientKind): Promise<EngineClient> {
