@@ -39,8 +39,8 @@ export class Cgroups {
 
 /** One sandbox's cgroups. */
 export interface SandboxCgroups {
-  /** cgroup.procs files a process enters before anything of the sandbox runs. */
-  readonly procs: readonly string[];
+  /** Files a process writes 0 to, to be in before anything of the sandbox runs. */
+  readonly entrances: readonly string[];
   /** Stops and continues everything in it, where the kernel lets us. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
@@ -52,9 +52,16 @@ export interface SandboxCgroups {
 
 class OldCgroups implements SandboxCgroups {
   readonly #folders: Readonly<Record<string, string>>;
+  readonly #freezer: string | undefined;
 
   constructor(sandbox: string, controllers: readonly string[], limits: Limits) {
-    this.#folders = Object.fromEntries(controllers.map(name => [name, path.join(cgroupsPath, name, sandbox)]));
+    // Every group a process enters costs time: only what counts or limits something here.
+    const entered = ['memory', 'cpuacct', 'pids', ...(limits.cpus === null ? [] : ['cpu'])];
+    const folder = (name: string) => path.join(cgroupsPath, name, sandbox);
+    this.#folders = Object.fromEntries(
+      entered.filter(name => controllers.includes(name)).map(name => [name, folder(name)]),
+    );
+    this.#freezer = controllers.includes('freezer') && controllers.includes('pids') ? folder('freezer') : undefined;
     // Controllers that are mounted together share a folder.
     for (const folder of Object.values(this.#folders)) mkdirSync(folder, { recursive: true });
     if (limits.memory !== null) {
@@ -68,19 +75,29 @@ class OldCgroups implements SandboxCgroups {
     this.#setIfThere('pids', 'pids.max', limits.pids ?? defaultPids);
   }
 
-  get procs(): readonly string[] {
-    return Object.values(this.#folders).map(folder => path.join(folder, 'cgroup.procs'));
+  /** `tasks`, not `cgroup.procs`: a single thread that moves itself does not wait for a lock of the whole machine. */
+  get entrances(): readonly string[] {
+    return Object.values(this.#folders).map(folder => path.join(folder, 'tasks'));
   }
 
+  /** Entered only now: most sandboxes are never frozen. */
   async freeze(): Promise<void> {
-    if (!this.#folders.freezer) return;
-    this.#set('freezer', 'freezer.state', 'FROZEN');
-    for (let tries = 0; tries < 200 && this.#get('freezer', 'freezer.state')?.trim() !== 'FROZEN'; tries++)
-      await pause(1);
+    const freezer = this.#freezer;
+    if (!freezer) return;
+    mkdirSync(freezer, { recursive: true });
+    writeFileSync(path.join(freezer, 'freezer.state'), 'FROZEN');
+    for (let moved = -1, tries = 0; moved !== 0 && tries < 20; tries++) {
+      const inside = new Set(processesIn(freezer));
+      const outside = processesIn(this.#folders.pids!).filter(pid => !inside.has(pid));
+      for (const pid of outside) writeIfLiving(path.join(freezer, 'cgroup.procs'), pid);
+      moved = outside.length;
+    }
+    const frozen = () => readIfThere(path.join(freezer, 'freezer.state'))?.trim() === 'FROZEN';
+    for (let tries = 0; tries < 200 && !frozen(); tries++) await pause(1);
   }
 
   async thaw(): Promise<void> {
-    this.#setIfThere('freezer', 'freezer.state', 'THAWED');
+    if (this.#freezer) writeFileSync(path.join(this.#freezer, 'freezer.state'), 'THAWED');
   }
 
   usage(): ProcessExit['resources'] {
@@ -95,7 +112,7 @@ class OldCgroups implements SandboxCgroups {
   }
 
   remove(): Promise<void> {
-    return removeFolders(Object.values(this.#folders));
+    return removeFolders([...Object.values(this.#folders), ...(this.#freezer ? [this.#freezer] : [])]);
   }
 
   #set(controller: string, file: string, value: number | string): void {
@@ -130,7 +147,7 @@ class UnifiedCgroup implements SandboxCgroups {
     if (controllers.includes('pids')) this.#set('pids.max', limits.pids ?? defaultPids);
   }
 
-  get procs(): readonly string[] {
+  get entrances(): readonly string[] {
     return [path.join(this.#folder, 'cgroup.procs')];
   }
 
@@ -179,6 +196,18 @@ function readIfThere(file: string): string | undefined {
     return readFileSync(file, 'utf8');
   } catch {
     return undefined;
+  }
+}
+
+function processesIn(folder: string): string[] {
+  return (readIfThere(path.join(folder, 'cgroup.procs')) ?? '').split('\n').filter(Boolean);
+}
+
+function writeIfLiving(file: string, pid: string): void {
+  try {
+    writeFileSync(file, pid);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 

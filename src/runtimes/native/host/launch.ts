@@ -15,7 +15,7 @@ export interface Launch {
   readonly start: StartProcess;
   /** Folder for this process's own files, as its input. */
   readonly folder: string;
-  /** cgroup.procs files the process enters before anything of the sandbox runs. */
+  /** Entrances of cgroups, taken before anything of the sandbox runs. */
   readonly cgroups: readonly string[];
 }
 
@@ -26,7 +26,7 @@ export interface CommandLine {
 }
 
 /** Static scripts: everything variable is an argument or in the environment. */
-const enterCgroups = 'for procs in $COPPICE_CGROUPS; do echo 0 > "$procs" || exit 125; done; exec "$@"';
+const enterCgroups = 'for entrance in $COPPICE_CGROUPS; do echo 0 > "$entrance" || exit 125; done; exec "$@"';
 const onTerminal = {
   run: 'stty rows "$ROWS" cols "$COLS"; exec "$RUNTIME" --root "$STATE" $OPTIONS --log="$LOG" run $RUN_OPTIONS --pid-file="$PID" --bundle "$SOURCE" "$ID"',
   exec: 'stty rows "$ROWS" cols "$COLS"; exec "$RUNTIME" --root "$STATE" $OPTIONS --log="$LOG" exec --pid-file="$PID" -p "$SOURCE" "$ID"',

@@ -151,6 +151,7 @@ function answerFiles(on: Answering, views: Views, streams: Streams): void {
 }
 
 function answerSandboxes(on: Answering, sandboxes: Sandboxes): void {
+  on(api.adoptStateRequest, ({ state, layer, inbox }) => done(sandboxes.adoptState(state, layer, inbox)));
   on(api.createRequest, spec => sandboxes.create(spec));
   on(api.execRequest, ({ sandbox, process, start }) => done(sandboxes.get(sandbox).exec(process, start)));
   on(api.stdinRequest, ({ sandbox, process, base64 }) =>

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import type { LinuxRootedFolder } from '../../../paths/linuxRooted.ts';
 import { CoppiceError } from '../../../protocol/errors.ts';
 import type { ProcessExit, RuntimeImage } from '../../runtime.ts';
-import { type CreateSandbox, type HostSettings, mainProcess, type ProcessName, type StartProcess } from '../hostApi.ts';
+import { type CreateSandbox, type HostSettings, type LaidState, mainProcess, type ProcessName, type StartProcess } from '../hostApi.ts';
 import { type ContainerProcessSpec, ociSpec, processSpec, type SeccompFilter } from '../ociSpec.ts';
 import type { Cgroups, SandboxCgroups } from './cgroups.ts';
 import type { Launch } from './launch.ts';
@@ -29,7 +29,7 @@ import {
 } from './paths.ts';
 import type { Pipes } from './pipes.ts';
 import { ContainerProcess } from './process.ts';
-import { layFiles, livingRoot, readFrom, withDeadRoot, writeTo } from './sandboxFiles.ts';
+import { hideFiles, layFile, livingRoot, readFrom, withDeadRoot, writeLayer, writeTo } from './sandboxFiles.ts';
 import { resolveUser } from './users.ts';
 import type { Views } from './views/views.ts';
 
@@ -58,7 +58,8 @@ export class Sandbox {
   readonly #processes = new Map<string, ContainerProcess>();
   /** What it runs on: the image it was asked for, with what was laid over it. */
   #image: RuntimeImage;
-  #laid: string | undefined;
+  /** Layers made for this run alone. */
+  readonly #laid: string[] = [];
   #nat: NatNetwork | undefined;
   #unpin: (() => void) | undefined;
   #cgroups: SandboxCgroups | undefined;
@@ -79,6 +80,7 @@ export class Sandbox {
     const work = path.join(runPath(this.id), 'work');
     const bundle = bundlePath(this.id);
     const rootfs = path.join(bundle, 'rootfs');
+    if (spec.state) this.#image = await this.#withState(spec.state);
     if (spec.files.length > 0) this.#image = await this.#withFiles(spec.files);
     this.#unpin = this.#tools.layers.pin(this.#image);
     const plan = this.#plan();
@@ -149,7 +151,7 @@ export class Sandbox {
     if (this.#committed) throw new CoppiceError('conflict', `${this.id} gave its files away already`);
     const made = this.#dead ? await this.#commitDead(uuid) : await this.#commitLiving(uuid);
     if (made === 'unchanged') return { changed: false };
-    this.#laid = undefined;
+    this.#laid.length = 0;
     return { changed: true, ...made };
   }
 
@@ -171,7 +173,7 @@ export class Sandbox {
       rm(runPath(this.id), { recursive: true, force: true }),
       rm(bundlePath(this.id), { recursive: true, force: true }),
       rm(path.join(containersPath, this.id), { recursive: true, force: true }),
-      this.#laid && rm(layerPath(this.#laid), { recursive: true, force: true }),
+      ...this.#laid.map(id => rm(layerPath(id), { recursive: true, force: true })),
     ]);
   }
 
@@ -186,25 +188,46 @@ export class Sandbox {
     return this.#nat ? { path: this.#nat.path } : 'none';
   }
 
-  /** A layer of its own under what the run writes, so that neither `changed` nor a diff counts it as the run's. */
+  /** The state's tree lies over the image; what an earlier state brought and this one lacks is hidden below it. */
+  async #withState(state: LaidState): Promise<RuntimeImage> {
+    if (!this.#tools.layers.hasState(state.id, state.layer)) {
+      throw new CoppiceError('state_not_found', `the tree of ${state.id} is not laid out`, { data: { layer: state.layer } });
+    }
+    if (state.hides.length > 0) this.#image = await this.#withLayer('hidden', root => hideFiles(root, state.hides));
+    return this.#over(state.layer);
+  }
+
   async #withFiles(files: CreateSandbox['files']): Promise<RuntimeImage> {
-    const folder = path.join(runPath(this.id), 'files');
-    const plan = this.#plan();
-    makeFolders(path.join(folder, 'upper'), path.join(folder, 'work'), undefined, plan.tops);
-    const points = mountPoints(plan).map(point => point.name);
-    const work = (name: string) => path.join(folder, 'work', String(points.indexOf(name)));
     const sources = files.map(file => ({ path: file.path, source: path.join(inboxPath, path.basename(file.inbox)) }));
     try {
-      const layer = { upper: path.join(folder, 'upper'), work };
-      await layFiles(this.#tools.mounts, scratchPath, plan, layer, sources, this.id);
+      return await this.#withLayer('files', root => {
+        for (const file of sources) layFile(root, this.id, file);
+      });
     } finally {
       await Promise.all(sources.map(file => rm(file.source, { force: true })));
     }
+  }
+
+  /** A layer of its own under what the run writes, so that neither `changed` nor a diff counts it as the run's. */
+  async #withLayer(name: string, change: (root: LinuxRootedFolder) => void): Promise<RuntimeImage> {
+    const folder = path.join(runPath(this.id), name);
+    const plan = this.#plan();
+    makeFolders(path.join(folder, 'upper'), path.join(folder, 'work'), undefined, plan.tops);
+    const points = mountPoints(plan).map(point => point.name);
+    const work = (top: string) => path.join(folder, 'work', String(points.indexOf(top)));
+    await writeLayer(this.#tools.mounts, scratchPath, plan, { upper: path.join(folder, 'upper'), work }, change);
     const id = `f${Buffer.from(randomBytes(8)).readBigUInt64BE().toString(36).padStart(13, '0').slice(-7)}`;
     renameSync(path.join(folder, 'upper'), layerPath(id));
-    this.#laid = id;
+    this.#laid.push(id);
+    return this.#over(id);
+  }
+
+  #over(layer: string): RuntimeImage {
     const data = imageData(this.#image);
-    return { uuid: this.#image.uuid, data: { ...data, layers: [id, ...data.layers], laid: [id, ...data.laid] } };
+    return {
+      uuid: this.#image.uuid,
+      data: { ...data, layers: [layer, ...data.layers], laid: [layer, ...data.laid] },
+    };
   }
 
   async #commitDead(uuid: string) {
@@ -259,7 +282,7 @@ export class Sandbox {
       logFile: path.join(folder, `${process}.log`),
       start,
       folder,
-      cgroups: this.#cgroups?.procs ?? [],
+      cgroups: this.#cgroups?.entrances ?? [],
     };
     const listener = (stdout: number, stderr: number) => this.#tools.onOutput(name, stdout, stderr);
     const launched = await ContainerProcess.start(launch, this.#tools.pipes, silent ? undefined : listener);

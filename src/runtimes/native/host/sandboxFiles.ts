@@ -1,6 +1,7 @@
-import { closeSync, copyFileSync, fchmodSync, fstatSync, mkdtempSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, copyFileSync, fchmodSync, fstatSync, mkdtempSync, readSync, rmSync, type Stats, writeSync } from 'node:fs';
 import path from 'node:path';
 import { LinuxRootedFolder } from '../../../paths/linuxRooted.ts';
+import { RootedError } from '../../../paths/rooted.ts';
 import { CoppiceError } from '../../../protocol/errors.ts';
 import type { MountPlan, Overlays } from './layers/mountPlan.ts';
 import { mountPlan, mountPoints } from './layers/mountPlan.ts';
@@ -83,21 +84,20 @@ export function writeTo(
   }
 }
 
-/** Puts the files a run was given into a layer of their own, through the image's own links and folders. */
-export async function layFiles(
+/** Makes a layer by changing what the image shows: the kernel writes down what that means for the layers below. */
+export async function writeLayer(
   overlays: Overlays,
   scratch: string,
   plan: MountPlan,
   layer: { readonly upper: string; readonly work: (name: string) => string },
-  files: readonly { readonly path: string; readonly source: string }[],
-  owner: string,
+  change: (root: LinuxRootedFolder) => void,
 ): Promise<void> {
   const place = mkdtempSync(path.join(scratch, 'f'));
   try {
     await mountPlan(overlays, plan, place, layer);
     const root = new LinuxRootedFolder(place);
     try {
-      for (const file of files) layFile(root, owner, file);
+      change(root);
     } finally {
       root.close();
       await overlays.unmount(place);
@@ -107,7 +107,32 @@ export async function layFiles(
   }
 }
 
-function layFile(root: LinuxRootedFolder, owner: string, file: { path: string; source: string }): void {
+/** Takes files away, and the folders that are empty then. */
+export function hideFiles(root: LinuxRootedFolder, files: readonly string[]): void {
+  const folders = new Set<string>();
+  for (const file of files) {
+    const bytes = Buffer.from(file, 'latin1');
+    const stats = there(root, bytes);
+    if (stats?.isDirectory()) folders.add(file);
+    else if (stats) root.remove(bytes);
+  }
+  // The deepest first.
+  for (const folder of [...folders].sort().reverse()) {
+    const bytes = Buffer.from(folder, 'latin1');
+    if (root.list(bytes).length === 0) root.remove(bytes);
+  }
+}
+
+function there(root: LinuxRootedFolder, file: Buffer): Stats | undefined {
+  try {
+    return root.lstat(file);
+  } catch (error) {
+    if (error instanceof RootedError && (error.code === 'path_not_found' || error.code === 'not_a_directory')) return undefined;
+    throw error;
+  }
+}
+
+export function layFile(root: LinuxRootedFolder, owner: string, file: { path: string; source: string }): void {
   try {
     root.makeFolder(path.posix.dirname(path.posix.normalize(`/${file.path}`)));
     replace(root, file.path, 0o644, fd => copyFileSync(file.source, `/proc/self/fd/${fd}`));

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
+import path from 'node:path';
 import { CoppiceError } from '../../../protocol/errors.ts';
 import type { CreateSandbox } from '../hostApi.ts';
-import { runPath } from './paths.ts';
+import { inboxPath, runPath } from './paths.ts';
 import { Sandbox, type SandboxTools } from './sandbox.ts';
 
 /** All sandboxes that live, or are dead and not removed yet. */
@@ -36,6 +37,10 @@ export class Sandboxes {
     return { notes: [] };
   }
 
+  async adoptState(state: string, layer: string, inbox: string): Promise<void> {
+    this.#tools.layers.adoptState(state, layer, path.join(inboxPath, path.basename(inbox)));
+  }
+
   /** A sandbox of nothing but our own program starts, or the error says what stands in the way. */
   async selfTest(): Promise<void> {
     const id = `probe-${randomUUID()}`;
@@ -49,6 +54,7 @@ export class Sandboxes {
       network: 'none',
       resolvConf: '',
       files: [],
+      state: null,
     });
     try {
       await this.get(id).running();
