@@ -1,14 +1,18 @@
 import type { Runtime } from '../runtimes/runtime.ts';
+import { artifactVerbs } from './artifacts/artifactVerbs.ts';
 import { BranchStore } from './branches/branchStore.ts';
 import { branchVerbs } from './branches/branchVerbs.ts';
 import type { Call, Handlers } from './call.ts';
 import { dispatch } from './dispatch.ts';
+import { doctorVerbs } from './doctor/doctorVerbs.ts';
 import { EventBus } from './eventBus.ts';
 import { FileStore } from './files/fileStore.ts';
 import { HostDrift } from './images/hostDrift.ts';
+import { ImageRemoval } from './images/imageRemoval.ts';
 import { ImageStore, toRuntimeImage } from './images/imageStore.ts';
 import { imageVerbs } from './images/imageVerbs.ts';
 import { ImportImage } from './images/importImage.ts';
+import { removalVerbs } from './images/removalVerbs.ts';
 import type { Log } from './log.ts';
 import { OperationStore } from './operations/operationStore.ts';
 import { Operations } from './operations/operations.ts';
@@ -46,7 +50,14 @@ export class Engine {
   readonly #log: Log;
   readonly #handlers: Handlers;
 
-  constructor(home: string, settings: EngineSettings, runtime: Runtime, log: Log, syncScript: string) {
+  constructor(
+    home: string,
+    settings: EngineSettings,
+    runtime: Runtime,
+    log: Log,
+    syncScript: string,
+    onWiped: () => void,
+  ) {
     this.#runtime = runtime;
     this.#log = log;
     this.#database = new Database(home);
@@ -118,6 +129,24 @@ export class Engine {
       ...operationVerbs(this.#operations, this.#spools, id => this.#sandboxes.process(id, 'operation_id').output),
       ...sandboxVerbs(this.#sandboxes, new Snapshots(this.#images, this.#operations), files, stateLayers),
       ...branchVerbs(branches, this.#images, startImages),
+      ...artifactVerbs(this.#images, runtime, home),
+      ...removalVerbs(
+        new ImageRemoval(
+          this.#images,
+          branches,
+          runtime,
+          () => new Map([...operationStore.imagesInUse(), ...this.#sandboxes.inUse()]),
+        ),
+      ),
+      ...doctorVerbs({
+        home,
+        settings,
+        runtimes: [runtime],
+        images: this.#images,
+        operations: this.#operations,
+        stopAll: () => this.#stopAll(),
+        wiped: onWiped,
+      }),
       run: (request, call) => run.call(request, call),
       upload: (request, call) => files.upload(request, call),
     };
@@ -154,8 +183,12 @@ export class Engine {
     this.#sandboxes.clientGone(clientId);
   }
 
+  #stopAll(): Promise<unknown> {
+    return Promise.all([this.#operations.cancelAll(), this.#sandboxes.stopAll()]);
+  }
+
   async close(): Promise<void> {
-    await Promise.all([this.#operations.cancelAll(), this.#sandboxes.stopAll()]);
+    await this.#stopAll();
     await this.#sync.close();
     await this.#runtime.close();
     this.#database.close();

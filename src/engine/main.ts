@@ -5,6 +5,7 @@ import { logPath, socketPath } from '../protocol/endpoint.ts';
 import { type EngineInfo, PROTOCOL_VERSION } from '../protocol/rpc.ts';
 import { VERSION } from '../protocol/version.ts';
 import { NativeRuntime } from '../runtimes/native/nativeRuntime.ts';
+import { removeHome } from './doctor/wipe.ts';
 import { Engine } from './engine.ts';
 import { EngineLock } from './lock.ts';
 import { Log } from './log.ts';
@@ -57,9 +58,13 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     hostScript: path.join(import.meta.dirname, 'native-host.js'),
     log: line => log.info(line),
   });
-  const engine = new Engine(home, settings, runtime, log, path.join(import.meta.dirname, 'sync-worker.js'));
+  const engine = new Engine(home, settings, runtime, log, path.join(import.meta.dirname, 'sync-worker.js'), () => {
+    wiped = true;
+    setTimeout(() => void shutDown('wiped'), 20);
+  });
   let idle: NodeJS.Timeout | undefined;
   let stopping = false;
+  let wiped = false;
 
   const info = (): EngineInfo => ({
     protocol: PROTOCOL_VERSION,
@@ -83,7 +88,8 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     setTimeout(() => process.exit(0), 10_000).unref();
     await server.close();
     await engine.close();
-    lock.release();
+    if (wiped) removeHome(home, lock);
+    else lock.release();
     process.exit(0);
   };
   const server = new Server({

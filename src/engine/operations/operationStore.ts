@@ -181,6 +181,14 @@ export class OperationStore {
       .count;
   }
 
+  /** Image → an unfinished operation that starts from it. */
+  imagesInUse(): Map<string, string> {
+    const rows = this.#database.all<{ image: string; id: string }>(
+      "SELECT image, id FROM operations WHERE status IN ('PENDING', 'EXECUTING') AND image IS NOT NULL",
+    );
+    return new Map(rows.map(row => [row.image, row.id]));
+  }
+
   unfinished(): OperationRecord[] {
     return this.#database.all<Row>("SELECT * FROM operations WHERE status IN ('PENDING', 'EXECUTING')").map(toRecord);
   }
