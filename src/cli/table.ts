@@ -53,7 +53,7 @@ function pad(cell: string, width: number, align: 'left' | 'right'): string {
 }
 
 /** Keeps escape sequences whole, so that a shortened coloured cell ends its colour. */
-function cut(cell: string, width: number): string {
+export function cut(cell: string, width: number): string {
   if (visibleWidth(cell) <= width) return cell;
   let seen = 0;
   let text = '';

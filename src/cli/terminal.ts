@@ -8,6 +8,8 @@ export interface Channel {
   readonly isTerminal: boolean;
   /** Columns; wide when nobody looks. */
   readonly width: number;
+  /** Lines that fit on the screen. */
+  readonly height: number;
   line(text?: string): void;
   write(bytes: Buffer | string): void;
   style(format: Format, text: string): string;
@@ -49,6 +51,9 @@ function channel(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Channel {
     isTerminal: stream.isTTY === true,
     get width() {
       return stream.isTTY === true ? Math.max(40, stream.columns ?? 80) : 1000;
+    },
+    get height() {
+      return stream.rows ?? 24;
     },
     line: (text = '') => void stream.write(`${text}\n`),
     write: bytes => void stream.write(bytes),

@@ -1,4 +1,5 @@
 import type { ImageView, Lineage } from '../../protocol/schemas/images.ts';
+import type { OperationView } from '../../protocol/schemas/operations.ts';
 import { humanAge, humanSize, oneLine, shortId } from '../../verbs/wording.ts';
 import { defineCommand } from '../command.ts';
 import { EXIT } from '../exitCode.ts';
@@ -7,6 +8,7 @@ import { tableLines } from '../table.ts';
 import type { Channel } from '../terminal.ts';
 import { growTrees, type TreeRow } from '../tree.ts';
 import { branchNames } from './images.ts';
+import { failureText } from './ps.ts';
 
 export const lineage = defineCommand({
   name: 'lineage',
@@ -26,11 +28,13 @@ export const lineage = defineCommand({
       return EXIT.ok;
     }
     const { images } = await client.call('list_images', { limit: 10_000 });
+    const { operations } = await client.call('list_operations', { status: 'FAILED', limit: 10_000 });
+    const failed = new Map(operations.map(operation => [operation.operation_id, operation]));
     const shown = asked && !options.all ? relatives(images, asked) : asked ? family(images, asked) : images;
     const { out, err } = context.terminal;
     if (context.json) printJson(context, { images });
     else if (shown.length === 0) err.line('No images yet. coppice import host: --tag base makes the first.');
-    else for (const line of treeLines(shown, asked, out)) out.line(line);
+    else for (const line of treeLines(shown, asked?.image, failed, out)) out.line(line);
     return EXIT.ok;
   },
 });
@@ -52,8 +56,14 @@ function leadsTo(images: readonly ImageView[], image: ImageView, ancestor: strin
   return false;
 }
 
-function treeLines(images: readonly ImageView[], asked: Lineage | undefined, channel: Channel): readonly string[] {
-  const exits = exitCodes(asked);
+type Failed = ReadonlyMap<string, OperationView>;
+
+function treeLines(
+  images: readonly ImageView[],
+  asked: string | undefined,
+  failed: Failed,
+  channel: Channel,
+): readonly string[] {
   const oldestFirst = [...images].sort((a, b) => a.created_at.localeCompare(b.created_at));
   return tableLines(
     [
@@ -67,7 +77,7 @@ function treeLines(images: readonly ImageView[], asked: Lineage | undefined, cha
       oldestFirst,
       image => image.uuid,
       image => image.parent,
-    ).map(row => cells(row, asked?.image, exits, channel)),
+    ).map(row => cells(row, asked, failed, channel)),
     channel,
   );
 }
@@ -75,30 +85,18 @@ function treeLines(images: readonly ImageView[], asked: Lineage | undefined, cha
 function cells(
   { isRoot, stem, item: image }: TreeRow<ImageView>,
   asked: string | undefined,
-  exits: ReadonlyMap<string, number>,
+  failed: Failed,
   channel: Channel,
 ): readonly string[] {
   const isAsked = image.uuid === asked;
-  const exit = exits.get(image.uuid);
-  const failed = exit === undefined || exit === 0 ? '' : channel.style('red', ` exit ${exit}`);
+  const failure = image.operation_id === null ? undefined : failed.get(image.operation_id);
+  // Of steps, only the last one can have failed.
+  const mark = failure?.result_image === image.uuid ? channel.style('red', `✗ ${failureText(failure)}  `) : '';
   return [
     `${channel.style('dim', stem)}${isAsked ? '◉' : isRoot ? '●' : '○'} ${channel.style(isAsked ? ['cyan', 'bold'] : 'cyan', shortId(image.uuid))}`,
     channel.style('green', image.tag ?? '') + branchNames(image, channel),
     channel.style('dim', image.parent === null ? humanSize(image.size) : `+${humanSize(image.size)}`),
     channel.style('dim', humanAge(image.created_at)),
-    oneLine(image.title, 200) + failed,
+    mark + oneLine(image.title, 200),
   ];
-}
-
-/** Each edge carries the exit code of the command that led to the next image on the way. */
-function exitCodes(asked: Lineage | undefined): ReadonlyMap<string, number> {
-  const codes = new Map<string, number>();
-  if (!asked) return codes;
-  for (const child of asked.children) if (child.exit_code !== null) codes.set(child.image, child.exit_code);
-  let below = asked.image;
-  for (const edge of asked.ancestors) {
-    if (edge.exit_code !== null) codes.set(below, edge.exit_code);
-    below = edge.image;
-  }
-  return codes;
 }

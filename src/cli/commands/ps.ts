@@ -87,7 +87,7 @@ function madeImage(operation: OperationView): string {
   return result === null || result === operation.image ? '' : shortId(result);
 }
 
-function timeText(operation: OperationView): string {
+export function timeText(operation: OperationView): string {
   if (operation.duration_ms !== null) return humanDuration(operation.duration_ms);
   return operation.started_at === null ? '' : humanDuration(Date.now() - Date.parse(operation.started_at));
 }
@@ -107,7 +107,7 @@ export function statusText(operation: OperationView, channel: Channel): string {
   }
 }
 
-function failureText(operation: OperationView): string {
+export function failureText(operation: OperationView): string {
   if (operation.timed_out) return 'timed out';
   if (operation.signal !== null) return operation.signal;
   return operation.exit_code === null ? (operation.error?.code ?? 'failed') : `exit ${operation.exit_code}`;

@@ -1,11 +1,13 @@
+import type { EngineClient } from '../../client/engineClient.ts';
 import type { OperationResult } from '../../protocol/schemas/operations.ts';
 import { humanDuration, oneLine, plural, shortId } from '../../verbs/wording.ts';
-import { defineCommand } from '../command.ts';
+import { type Context, defineCommand } from '../command.ts';
 import { EXIT } from '../exitCode.ts';
 import { numberOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
 import { fullOperationId } from '../references.ts';
 import type { Channel } from '../terminal.ts';
+import { watchOperations } from '../watchOperations.ts';
 import { statusText } from './ps.ts';
 
 const LONGEST_WAIT_S = 604_800;
@@ -29,67 +31,103 @@ export const wait = defineCommand({
   run: async (context, { words, options }) => {
     const seconds = numberOption('wait', 'timeout', options.timeout);
     const client = await context.connect();
-    const ids =
-      words.length > 0
-        ? await Promise.all(words.map(word => fullOperationId(client, word)))
-        : (await client.call('list_operations', { status: ['PENDING', 'EXECUTING'], limit: 10_000 })).operations.map(
-            operation => operation.operation_id,
-          );
-    const { out, err } = context.terminal;
-    if (ids.length === 0) {
-      if (context.json)
-        printJson(context, { results: {}, completed: [], pending: [], cancelled: [], unknown: [], timed_out: false });
-      else err.line('Nothing is running.');
-      return EXIT.ok;
-    }
-    const deadline = seconds === undefined ? undefined : Date.now() + seconds * 1000;
-    const ended: OperationResult[] = [];
-    let pending: readonly string[] = ids;
-    let cancelled: readonly string[] = [];
-    let timedOut = false;
-    const unknown: string[] = [];
-    while (pending.length > 0 && !timedOut && !(options.any && ended.length > 0)) {
-      const left = deadline === undefined ? LONGEST_WAIT_S : Math.max(0, (deadline - Date.now()) / 1000);
-      const waited = await client.call('wait_operations', {
-        operation_ids: [...pending],
-        mode: 'any',
-        timeout: left,
-        cancel_remaining: options['cancel-rest'] && options.any,
-      });
-      const now = waited.completed.map(id => waited.results[id]!);
-      if (!context.json) for (const operation of now) out.line(endedLine(operation, out));
-      ended.push(...now);
-      unknown.push(...waited.unknown);
-      cancelled = waited.cancelled;
-      pending = waited.pending;
-      timedOut = deadline !== undefined && waited.timed_out;
-    }
-    if (timedOut && options['cancel-rest']) {
-      await Promise.all(pending.map(id => client.call('cancel_operation', { operation_id: id })));
-      cancelled = pending;
-      pending = [];
-    }
-    if (context.json) {
-      const results = Object.fromEntries(ended.map(operation => [operation.operation_id, operation]));
-      printJson(context, {
-        results,
-        completed: Object.keys(results),
-        pending,
-        cancelled,
-        unknown,
-        timed_out: timedOut,
-      });
-    } else {
-      for (const id of cancelled) out.line(`${out.style('cyan', shortId(id))}  ${out.style('yellow', 'cancelled')}`);
-      for (const id of unknown) err.line(`${err.style('red', 'coppice:')} no operation ${id}. See coppice ps.`);
-      if (pending.length > 0)
-        err.line(err.style('dim', `${plural(pending.length, 'operation')} still going: coppice ps`));
-    }
-    if (timedOut) return EXIT.timedOut;
-    const allWell = unknown.length === 0 && ended.every(operation => operation.status === 'SUCCESS');
+    const ids = words.length > 0 ? await fullIds(client, words) : await goingIds(client);
+    if (ids.length === 0 && !context.json) context.terminal.err.line('Nothing is running.');
+    const wish = { any: options.any, cancelRest: options['cancel-rest'], seconds };
+    const outcome = await waitFor(client, ids, wish, await shower(context, client, ids));
+    if (context.json) printJson(context, document(outcome));
+    else printRest(outcome, context);
+    if (outcome.timedOut) return EXIT.timedOut;
+    const allWell = outcome.unknown.length === 0 && outcome.ended.every(operation => operation.status === 'SUCCESS');
     return allWell ? EXIT.ok : EXIT.failed;
   },
 });
+
+interface Wish {
+  readonly any: boolean;
+  readonly cancelRest: boolean;
+  readonly seconds: number | undefined;
+}
+
+interface Outcome {
+  readonly ended: readonly OperationResult[];
+  readonly pending: readonly string[];
+  readonly cancelled: readonly string[];
+  readonly unknown: readonly string[];
+  readonly timedOut: boolean;
+}
+
+interface Shower {
+  ended(operations: readonly OperationResult[], stillGoing: readonly string[]): void;
+  stop(): Promise<void>;
+}
+
+const fullIds = (client: EngineClient, words: readonly string[]): Promise<readonly string[]> =>
+  Promise.all(words.map(word => fullOperationId(client, word)));
+
+async function goingIds(client: EngineClient): Promise<readonly string[]> {
+  const { operations } = await client.call('list_operations', { status: ['PENDING', 'EXECUTING'], limit: 10_000 });
+  return operations.map(operation => operation.operation_id);
+}
+
+/** Each operation is told as it ends, so one is waited for at a time. */
+async function waitFor(client: EngineClient, ids: readonly string[], wish: Wish, shower: Shower): Promise<Outcome> {
+  const deadline = wish.seconds === undefined ? undefined : Date.now() + wish.seconds * 1000;
+  const ended: OperationResult[] = [];
+  const unknown: string[] = [];
+  let cancelled: readonly string[] = [];
+  let pending = ids;
+  let timedOut = false;
+  while (pending.length > 0 && !timedOut && !(wish.any && ended.length > 0)) {
+    const waited = await client.call('wait_operations', {
+      operation_ids: [...pending],
+      mode: 'any',
+      timeout: deadline === undefined ? LONGEST_WAIT_S : Math.max(0, (deadline - Date.now()) / 1000),
+      cancel_remaining: wish.cancelRest && wish.any,
+    });
+    const now = waited.completed.map(id => waited.results[id]!);
+    ended.push(...now);
+    unknown.push(...waited.unknown);
+    ({ pending, cancelled } = waited);
+    timedOut = deadline !== undefined && waited.timed_out;
+    shower.ended(now, pending);
+  }
+  await shower.stop();
+  if (timedOut && wish.cancelRest) {
+    await Promise.all(pending.map(id => client.call('cancel_operation', { operation_id: id })));
+    cancelled = [...cancelled, ...pending];
+    pending = [];
+  }
+  return { ended, pending, cancelled, unknown, timedOut };
+}
+
+async function shower(context: Context, client: EngineClient, ids: readonly string[]): Promise<Shower> {
+  if (context.json || ids.length === 0) return { ended: () => {}, stop: async () => {} };
+  const { out, err } = context.terminal;
+  const watch = await watchOperations(client, ids, err);
+  return {
+    ended: (operations, stillGoing) => {
+      watch.keep(stillGoing);
+      watch.aside(() => {
+        for (const operation of operations) out.line(endedLine(operation, out));
+      });
+    },
+    stop: () => watch.stop(),
+  };
+}
+
+/** As `wait_operations` answers. */
+function document({ ended, pending, cancelled, unknown, timedOut }: Outcome): object {
+  const results = Object.fromEntries(ended.map(operation => [operation.operation_id, operation]));
+  return { results, completed: Object.keys(results), pending, cancelled, unknown, timed_out: timedOut };
+}
+
+function printRest({ pending, cancelled, unknown }: Outcome, context: Context): void {
+  const { out, err } = context.terminal;
+  for (const id of cancelled) out.line(`${out.style('cyan', shortId(id))}  ${out.style('yellow', 'cancelled')}`);
+  for (const id of unknown) err.line(`${err.style('red', 'coppice:')} no operation ${id}. See coppice ps.`);
+  if (pending.length > 0) err.line(err.style('dim', `${plural(pending.length, 'operation')} still going: coppice ps`));
+}
 
 function endedLine(operation: OperationResult, channel: Channel): string {
   const made =

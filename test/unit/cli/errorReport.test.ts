@@ -13,6 +13,7 @@ function report(error: unknown, name?: string, json = false, interrupted = false
   const channel: Channel = {
     isTerminal: false,
     width: 80,
+    height: 24,
     line: text => void lines.push(text ?? ''),
     write: () => {},
     style: (_format, text) => text,

@@ -6,6 +6,7 @@ import type { Channel } from '../../../src/cli/terminal.ts';
 const channel = (width: number): Channel => ({
   isTerminal: false,
   width,
+  height: 24,
   line: () => {},
   write: () => {},
   style: (_format, text) => text,
