@@ -35,30 +35,20 @@ export function writeUserSettings(dataFolder, settings) {
   writeFileSync(path.join(folder, 'settings.json'), JSON.stringify(settings, null, 2));
 }
 
+const loopback = ['--host', '127.0.0.1', '--port', '0'];
+
 export async function startVscodeServer({ dataFolder, open = false, flags = [], env = {} }) {
   const token = open ? undefined : randomBytes(16).toString('hex');
   // VS Code leaves its sockets behind when it is killed, by default in the machine's temporary folder.
   const runtimeFolder = mkdtempSync(path.join(tmpdir(), 'coppice-'));
-  const server = spawn(
-    projectNode,
-    [
-      'out/server-main.js',
-      '--host',
-      '127.0.0.1',
-      '--port',
-      '0',
-      ...access(dataFolder, token),
-      ...folders(dataFolder),
-      ...flags,
-    ],
+  const options = [...loopback, ...access(dataFolder, token), ...folders(dataFolder), ...flags];
+  const server = spawn(projectNode, ['out/server-main.js', ...options], {
+    cwd: vscodeServer,
+    env: { ...process.env, XDG_RUNTIME_DIR: runtimeFolder, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
     // A process group of its own: the server's file watcher and terminals outlive a plain kill.
-    {
-      cwd: vscodeServer,
-      env: { ...process.env, XDG_RUNTIME_DIR: runtimeFolder, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    },
-  );
+    detached: true,
+  });
   const kill = () => {
     signalGroup(server);
     removeTree(runtimeFolder);

@@ -3,7 +3,6 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inRoot, projectNode, root } from '../paths.mjs';
-import { removeTree } from '../removeTree.mjs';
 import { clearLeaks } from './leaks.mjs';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
