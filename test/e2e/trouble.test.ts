@@ -11,7 +11,7 @@ test('an engine that cannot start says why, in the tree and in the status bar', 
   const { page } = editor;
   await page.getByRole('tab', { name: /^Coppice/ }).click();
   await page
-    .getByRole('treeitem', { name: /^The engine could not be started/ })
+    .getByText(/^The engine could not be started/)
     .first()
     .waitFor();
   await page.getByRole('treeitem', { name: 'Try Again' }).first().waitFor();

@@ -4,7 +4,8 @@ import { duration, oneLine, outcome, sentence, shortId } from '../views/labels.t
 
 /** The lines Coppice itself writes around a program's output. */
 
-const dim = (text: string) => `\u001b[2m${text}\u001b[22m`;
+/** Bright black, not the faint attribute: themes and the terminal's least contrast keep it readable. */
+const dim = (text: string) => `\u001b[90m${text}\u001b[39m`;
 const bold = (text: string) => `\u001b[1m${text}\u001b[22m`;
 const red = (text: string) => `\u001b[31m${text}\u001b[39m`;
 const green = (text: string) => `\u001b[32m${text}\u001b[39m`;

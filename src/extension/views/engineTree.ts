@@ -119,18 +119,24 @@ export abstract class EngineTree extends Disposable implements vscode.TreeDataPr
     try {
       await this.#connection.client();
       await this.load();
-      this.#trouble = undefined;
+      this.#meet(undefined);
       void vscode.commands.executeCommand('setContext', this.#loadedKey, true);
     } catch (error) {
-      this.#trouble = asCoppiceError(error);
+      this.#meet(asCoppiceError(error));
     }
     this.#fresh = true;
   }
 
   #show(trouble: CoppiceError): void {
-    this.#trouble = trouble;
+    this.#meet(trouble);
     this.#fresh = true;
     if (this.#view.visible) this.#changed.fire(undefined);
+  }
+
+  #meet(trouble: CoppiceError | undefined): void {
+    this.#trouble = trouble;
+    // @ts-expect-error undefined takes the message away, which the types leave out.
+    this.#view.message = trouble && troubleText(trouble);
   }
 
   #shown(): void {
@@ -168,23 +174,22 @@ export abstract class EngineTree extends Disposable implements vscode.TreeDataPr
   }
 }
 
-/** What is wrong, the cure, and the ways out, as rows that a keyboard and a screen reader reach. */
+/** What is wrong and the cure, in the view's own text: rows would cut it off. */
+function troubleText(error: CoppiceError): string {
+  return [error.message, error.fix]
+    .filter(part => part !== undefined)
+    .map(sentence)
+    .join(' ');
+}
+
+/** The ways out, as rows that a keyboard and a screen reader reach. */
 function troubleRows(error: CoppiceError): Row[] {
-  const rows = [
-    leaf(
-      'trouble',
-      sentence(error.message),
-      new vscode.ThemeIcon('error', new vscode.ThemeColor('problemsErrorIcon.foreground')),
-    ),
-  ];
-  if (error.fix !== undefined) rows.push(leaf('trouble.fix', sentence(error.fix), new vscode.ThemeIcon('lightbulb')));
-  rows.push(leaf('trouble.again', 'Try Again', new vscode.ThemeIcon('refresh'), 'coppice.refresh'));
-  rows.push(
+  return [
+    leaf('trouble.again', 'Try Again', new vscode.ThemeIcon('refresh'), 'coppice.refresh'),
     error.code === 'runtime_unavailable'
       ? leaf('trouble.doctor', 'Check the Engine', new vscode.ThemeIcon('pulse'), 'coppice.doctor')
       : leaf('trouble.log', 'Show Engine Log', new vscode.ThemeIcon('output'), 'coppice.showEngineLog'),
-  );
-  return rows;
+  ];
 }
 
 export function leaf(id: string, label: string, icon: vscode.ThemeIcon, command?: CommandId): Row {
