@@ -89,11 +89,17 @@ async function viewsDiffer(
     const after = await view('after', [upper, ...point.lower]);
     return doubts.some(name => listingDiffers(path.join(before, name), path.join(after, name)));
   } finally {
-    for (const place of mounted) await overlays.unmount(place);
-    // Only ever empty folders: were a mount still there, nothing below it must be deleted.
-    for (const name of fs.readdirSync(folder)) fs.rmdirSync(path.join(folder, name));
-    fs.rmdirSync(folder);
+    void cleanUp(folder, mounted, overlays);
   }
+}
+
+/** Behind: nobody needs to wait for it. Were a mount still there, nothing below it must be deleted. */
+async function cleanUp(folder: string, mounted: readonly string[], overlays: Overlays): Promise<void> {
+  for (const place of mounted) {
+    await overlays.unmount(place);
+    fs.rmdirSync(place);
+  }
+  fs.rmdirSync(folder);
 }
 
 function listingDiffers(before: string, after: string): boolean {

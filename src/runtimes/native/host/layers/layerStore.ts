@@ -41,6 +41,8 @@ interface MadeBy {
   readonly parent: string | null;
   readonly laid: readonly string[];
   readonly host: boolean;
+  /** The directory state whose tree it is. */
+  readonly state?: string;
 }
 interface LayerMeta extends MadeBy {
   readonly fingerprint: string | null;
@@ -60,6 +62,8 @@ const longChain = 48;
 const keptLayers = 16;
 /** Mount options must fit in a page: no chain may get longer. */
 const tooLongChain = 96;
+/** Starting a process holds the host up: not while runs are being answered. */
+const syncDelayMs = 100;
 const elfMachines: Readonly<Record<number, string>> = {
   3: '386',
   40: 'arm',
@@ -78,6 +82,7 @@ export class LayerStore {
   /** Which of the machine's folders a layer has; it never changes. */
   readonly #topsOf = new Map<string, ReadonlySet<string>>();
   #fingerprint: string | undefined;
+  #syncTimer: NodeJS.Timeout | undefined;
   readonly #chains: Chains;
   readonly #pins = new Map<string, number>();
   /** To be deleted as soon as nothing stands on them. */
@@ -111,7 +116,7 @@ export class LayerStore {
     return { data, config: hostConfig(), size: 0, digest: this.#fingerprint };
   }
 
-  /** Takes a root file system as a tar, also compressed. Nothing of it is visible before it is whole and on disk. */
+  /** Takes a root file system as a tar, also compressed. Nothing of it is visible before it is whole. */
   async importRootfs(uuid: string, source: Readable, options: ReceiveOptions): Promise<ImportedImage> {
     const id = this.#newId();
     const half = this.#staged(id);
@@ -126,7 +131,9 @@ export class LayerStore {
       const size = await treeSize(half, 'whole');
       const config = rootfsConfig(half);
       options.signal.throwIfAborted();
-      await this.#publish(id, half, { image: uuid, parent: null, laid: [], host: false });
+      this.#writeMeta(id, { image: uuid, parent: null, laid: [], host: false });
+      fs.renameSync(half, this.#layer(id));
+      this.#syncLater();
       const data: ImageData = { layers: [id], laid: [], host: false };
       return { data, config, size, digest: `sha256:${unpacked.sha256}` };
     } catch (error) {
@@ -211,6 +218,23 @@ export class LayerStore {
       pinned = false;
       for (const id of layers) this.#unpin(id);
     };
+  }
+
+  /** A directory state's tree becomes a layer under its own name. Immutable: one that is there already stays. */
+  adoptState(state: string, id: string, folder: string): void {
+    if (this.hasState(state, id)) this.#dropLater(folder);
+    else {
+      this.#writeMeta(id, { image: '', parent: null, laid: [], host: false, state });
+      fs.renameSync(folder, this.#layer(id));
+    }
+  }
+
+  /** Is the layer there, and does it hold that state and no other? */
+  hasState(state: string, id: string): boolean {
+    if (!this.has(id)) return false;
+    const meta = JSON.parse(fs.readFileSync(path.join(this.#options.meta, `${id}.json`), 'utf8')) as LayerMeta;
+    if (meta.state === state) return true;
+    throw new CoppiceError('internal', `layer ${id} belongs to ${meta.state}, not to ${state}`);
   }
 
   /** Deletes what none of the others needs; answers the bytes that become free. */
@@ -361,14 +385,6 @@ export class LayerStore {
     return id;
   }
 
-  /** On disk first, visible then. */
-  async #publish(id: string, half: string, meta: MadeBy): Promise<void> {
-    await this.#sync();
-    this.#writeMeta(id, meta);
-    fs.renameSync(half, this.#layer(id));
-    this.#syncLater();
-  }
-
   #staged(name: string): string {
     return path.join(this.#options.staging, name);
   }
@@ -396,9 +412,12 @@ export class LayerStore {
     fs.renameSync(half, path.join(this.#options.meta, `${id}.json`));
   }
 
-  /** The overlay was mounted `volatile`: nothing it wrote was forced to disk yet. */
+  /** The overlay was mounted `volatile`: nothing it wrote was forced to disk yet. Once for all commits of a moment. */
   #syncLater(): void {
-    void this.#sync().catch((error: Error) => this.#options.log(`sync of the layers failed: ${error.message}`));
+    this.#syncTimer ??= setTimeout(() => {
+      this.#syncTimer = undefined;
+      this.#sync().catch((error: Error) => this.#options.log(`sync of the layers failed: ${error.message}`));
+    }, syncDelayMs);
   }
 
   async #sync(): Promise<void> {

@@ -12,7 +12,7 @@ const maxFile = 8 * 1024 * 1024;
 const batchBytes = 1024 * 1024;
 const batchFiles = 200;
 /** A pattern that needs longer for one batch never ends. */
-const batchMs = 5000;
+const batchMs = 8000;
 const binaryLooksLike = 8192;
 
 interface SearchedFile {
@@ -139,22 +139,15 @@ class Search {
 
   match(files: readonly SearchedFile[], limit: number): Promise<Match[]> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        done();
-        reject(tooSlow());
-      }, batchMs);
-      const done = () => {
+      const answered = (matches: Match[]) => settle(() => resolve(matches));
+      const failed = (error: Error) => settle(() => reject(error));
+      const timer = setTimeout(() => failed(tooSlow()), batchMs);
+      const settle = (then: () => void) => {
         clearTimeout(timer);
-        this.#worker.removeAllListeners();
+        this.#worker.off('message', answered).off('error', failed);
+        then();
       };
-      this.#worker.once('message', (matches: Match[]) => {
-        done();
-        resolve(matches);
-      });
-      this.#worker.once('error', error => {
-        done();
-        reject(error);
-      });
+      this.#worker.on('message', answered).on('error', failed);
       this.#worker.postMessage({ files, limit });
     });
   }
