@@ -47,7 +47,7 @@ function fitWidths(
 
 const visibleWidth = (text: string): number => [...stripVTControlCharacters(text)].length;
 
-function pad(cell: string, width: number, align: 'left' | 'right'): string {
+export function pad(cell: string, width: number, align: 'left' | 'right' = 'left'): string {
   const space = ' '.repeat(Math.max(0, width - visibleWidth(cell)));
   return align === 'right' ? space + cell : cell + space;
 }

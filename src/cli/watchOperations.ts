@@ -3,6 +3,7 @@ import type { OperationView } from '../protocol/schemas/operations.ts';
 import { oneLine, shortId } from '../verbs/wording.ts';
 import { timeText } from './commands/ps.ts';
 import { LiveLines } from './liveLines.ts';
+import { pad } from './table.ts';
 import type { Channel } from './terminal.ts';
 
 const REDRAW_MS = 200;
@@ -58,7 +59,7 @@ function operationLine(view: OperationView, channel: Channel): string {
   const last = view.last_line === '' ? '' : oneLine(view.last_line, 200);
   return [
     channel.style('cyan', shortId(view.operation_id)),
-    state,
+    pad(state, 9),
     timeText(view).padStart(7),
     oneLine(view.title, 30),
     channel.style('dim', last),

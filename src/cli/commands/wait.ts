@@ -6,6 +6,7 @@ import { EXIT } from '../exitCode.ts';
 import { numberOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
 import { fullOperationId } from '../references.ts';
+import { pad } from '../table.ts';
 import type { Channel } from '../terminal.ts';
 import { watchOperations } from '../watchOperations.ts';
 import { statusText } from './ps.ts';
@@ -136,8 +137,8 @@ function endedLine(operation: OperationResult, channel: Channel): string {
       : shortId(operation.result_image);
   return [
     channel.style('cyan', shortId(operation.operation_id)),
-    statusText(operation, channel),
-    humanDuration(operation.duration_ms ?? 0),
+    pad(statusText(operation, channel), 9),
+    pad(humanDuration(operation.duration_ms ?? 0), 7, 'right'),
     ...(made === '' ? [] : [`→ ${made}`]),
     channel.style('dim', oneLine(operation.title, Math.min(100, channel.width - 40))),
   ].join('  ');
