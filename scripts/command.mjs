@@ -37,8 +37,15 @@ export function npmCli() {
 }
 
 /** The environment in which `node`, also for child scripts, is the project's Node 24. */
-export function projectNodeEnvironment() {
-  return { PATH: `${path.dirname(projectNode)}${path.delimiter}${process.env.PATH}` };
+function projectNodeEnvironment() {
+  return {
+    PATH: `${path.dirname(projectNode)}${path.delimiter}${process.env.PATH}`,
+    // Under `npm test` these speak of the Node that npm itself runs on.
+    NODE: undefined,
+    npm_config_user_agent: undefined,
+    npm_execpath: undefined,
+    npm_node_execpath: undefined,
+  };
 }
 
 export function runProjectNode(args, options) {
