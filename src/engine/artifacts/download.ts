@@ -201,7 +201,7 @@ function writable<T>(work: () => T): T {
     return work();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
+    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOENT')
       throw invalidInput('destination', `may not be written: ${message}`, 'Choose a folder you may write to.');
     throw error;
   }

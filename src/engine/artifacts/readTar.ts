@@ -34,9 +34,12 @@ export async function readTar(
       parser.destroy(error as Error);
     }
   };
+  parser.on('error', () => {});
   parser.on('entry', (header, content, next) => {
     trying(() => {
       const taker = take(entryOf(header));
+      // Both fail with the whole, which `pipeline` tells.
+      content.on('error', () => {});
       content.on('data', bytes => trying(() => taker?.write(bytes as Uint8Array)));
       content.on('end', () =>
         trying(() => {
