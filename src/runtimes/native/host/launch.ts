@@ -1,5 +1,6 @@
 import { readlinkSync } from 'node:fs';
 import type { HostSettings, ProcessName, StartProcess } from '../hostApi.ts';
+import type { CgroupEntry } from './cgroups.ts';
 import { containersPath } from './paths.ts';
 
 /** How one process of a sandbox is started by the OCI runtime. */
@@ -15,8 +16,7 @@ export interface Launch {
   readonly start: StartProcess;
   /** Folder for this process's own files, as its input. */
   readonly folder: string;
-  /** Entrances of cgroups, taken before anything of the sandbox runs. */
-  readonly cgroups: readonly string[];
+  readonly enter: CgroupEntry;
 }
 
 export interface CommandLine {
@@ -34,11 +34,12 @@ const onTerminal = {
 
 export function commandLine(launch: Launch): CommandLine {
   const plain = launch.start.tty ? terminalCommand(launch, launch.start.tty) : runtimeCommand(launch);
-  if (launch.cgroups.length === 0) return plain;
+  const { byItself } = launch.enter;
+  if (byItself.length === 0) return plain;
   return {
     command: '/bin/sh',
     args: ['-c', enterCgroups, 'sh', plain.command, ...plain.args],
-    env: { ...plain.env, COPPICE_CGROUPS: launch.cgroups.join(' ') },
+    env: { ...plain.env, COPPICE_CGROUPS: byItself.join(' ') },
   };
 }
 

@@ -33,6 +33,7 @@ import {
   viewsPath,
 } from './paths.ts';
 import { Pipes } from './pipes.ts';
+import { Roots } from './roots.ts';
 import type { SandboxTools } from './sandbox.ts';
 import { Sandboxes } from './sandboxes.ts';
 import { Streams } from './streams.ts';
@@ -69,8 +70,10 @@ async function main(): Promise<void> {
     log,
   });
   const views = new Views({ folder: viewsPath, overlays: mounts, layers, log });
+  const roots = new Roots(mounts, layers, log);
   const sandboxes = new Sandboxes({
     settings,
+    roots,
     mounts,
     pipes,
     layers,
@@ -92,8 +95,13 @@ async function main(): Promise<void> {
     await sandboxes.selfTest();
     return { pidMax: mayLimitPids() };
   });
-  on(api.removeImageRequest, ({ image, others }) => layers.removeImage(image, others));
-  on(api.reapRequest, ({ images, sandboxes: known }) => done(layers.reap(images, [...known, ...sandboxes.ids])));
+  on(api.removeImageRequest, async ({ image, others }) => {
+    await roots.dropSpares();
+    return layers.removeImage(image, others);
+  });
+  on(api.reapRequest, ({ images, sandboxes: known }) =>
+    done(layers.reap(images, [...known, ...sandboxes.ids, ...roots.names])),
+  );
   on(api.wipeRequest, async () => {
     await sandboxes.wipe();
     await Promise.all([layersPath, metaPath, runsPath, stagingPath, inboxPath].map(emptyFolder));
@@ -151,7 +159,7 @@ function answerFiles(on: Answering, views: Views, streams: Streams): void {
 }
 
 function answerSandboxes(on: Answering, sandboxes: Sandboxes): void {
-  on(api.adoptStateRequest, ({ state, layer, inbox }) => done(sandboxes.adoptState(state, layer, inbox)));
+  on(api.adoptStateRequest, adopted => done(sandboxes.adoptState(adopted)));
   on(api.createRequest, spec => sandboxes.create(spec));
   on(api.execRequest, ({ sandbox, process, start }) => done(sandboxes.get(sandbox).exec(process, start)));
   on(api.stdinRequest, ({ sandbox, process, base64 }) =>

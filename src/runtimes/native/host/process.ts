@@ -11,6 +11,7 @@ import { commandLine, type Launch, terminalOf } from './launch.ts';
 import { containersPath } from './paths.ts';
 import type { Pipes } from './pipes.ts';
 import { type OutputListener, ProcessOutput } from './processOutput.ts';
+import { killTree } from './processTree.ts';
 
 export type ProcessEnd = Pick<ProcessExit, 'exitCode' | 'signal' | 'output'>;
 
@@ -37,7 +38,9 @@ export class ContainerProcess {
     const input = await inputFor(launch, pipes);
     try {
       const { command, args, env } = commandLine(launch);
-      const child = spawn(command, args, { stdio: [input.childFd, ...output.childFds], env, cwd: '/' });
+      const child = launch.enter.around(() =>
+        spawn(command, args, { stdio: [input.childFd, ...output.childFds], env, cwd: '/' }),
+      );
       if (listener) output.drain(listener);
       return new ContainerProcess(launch, child, input.socket, output);
     } finally {
@@ -73,13 +76,15 @@ export class ContainerProcess {
     this.#stdin?.end();
   }
 
-  /** To the process and what it started in its own group, as a terminal would. */
+  /** To the process alone; SIGKILL takes what it started with it, which nobody else would end. */
   async kill(signal: string): Promise<void> {
     if (!(signal in constants.signals)) {
       throw new CoppiceError('invalid_input', `there is no signal ${JSON.stringify(signal)}`, { field: 'signal' });
     }
     const pid = await this.#whenMade();
-    if (pid !== undefined) sendSignal(pid, signal as NodeJS.Signals);
+    if (pid === undefined || this.#exited) return;
+    if (signal === 'SIGKILL') killTree(pid);
+    else sendSignal(pid, signal as NodeJS.Signals);
   }
 
   /** SIGKILL, whatever state it is in. For a main process the kernel ends everything in its pid namespace with it. */

@@ -1,15 +1,22 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { LinuxRootedFolder } from '../../../paths/linuxRooted.ts';
 import { CoppiceError } from '../../../protocol/errors.ts';
 import type { ProcessExit, RuntimeImage } from '../../runtime.ts';
-import { type CreateSandbox, type HostSettings, type LaidState, mainProcess, type ProcessName, type StartProcess } from '../hostApi.ts';
+import {
+  type CreateSandbox,
+  type HostSettings,
+  type LaidState,
+  mainProcess,
+  type ProcessName,
+  type StartProcess,
+} from '../hostApi.ts';
 import { type ContainerProcessSpec, ociSpec, processSpec, type SeccompFilter } from '../ociSpec.ts';
-import type { Cgroups, SandboxCgroups } from './cgroups.ts';
+import { type Cgroups, plainEntry, type SandboxCgroups } from './cgroups.ts';
 import type { Launch } from './launch.ts';
 import { imageData } from './layers/imageData.ts';
 import type { LayerStore } from './layers/layerStore.ts';
@@ -22,13 +29,13 @@ import {
   inboxPath,
   layerPath,
   pausePath,
-  runPath,
   scratchPath,
   stagingPath,
   upperPath,
 } from './paths.ts';
 import type { Pipes } from './pipes.ts';
 import { ContainerProcess } from './process.ts';
+import { makeWritable, type Roots, workPath } from './roots.ts';
 import { hideFiles, layFile, livingRoot, readFrom, withDeadRoot, writeLayer, writeTo } from './sandboxFiles.ts';
 import { resolveUser } from './users.ts';
 import type { Views } from './views/views.ts';
@@ -42,6 +49,7 @@ export interface SandboxTools {
   readonly views: Views;
   readonly cgroups: Cgroups;
   readonly networks: Networks;
+  readonly roots: Roots;
   readonly seccomp: SeccompFilter;
   onOutput(name: ProcessName, stdout: number, stderr: number): void;
   onExit(name: ProcessName, end: ProcessExit | Error): void;
@@ -64,6 +72,7 @@ export class Sandbox {
   #unpin: (() => void) | undefined;
   #cgroups: SandboxCgroups | undefined;
   #mounted = false;
+  #unmounting: Promise<void> = Promise.resolve();
   #dead = false;
   #committed = false;
 
@@ -76,26 +85,25 @@ export class Sandbox {
 
   async start(): Promise<void> {
     const spec = this.#spec;
-    const upper = upperPath(this.id);
-    const work = path.join(runPath(this.id), 'work');
-    const bundle = bundlePath(this.id);
-    const rootfs = path.join(bundle, 'rootfs');
     if (spec.state) this.#image = await this.#withState(spec.state);
     if (spec.files.length > 0) this.#image = await this.#withFiles(spec.files);
-    this.#unpin = this.#tools.layers.pin(this.#image);
-    const plan = this.#plan();
-    const network = await this.#network();
-    makeFolders(upper, work, rootfs, plan.tops);
-    await this.#tools.mounts.overlay(rootfs, { lower: plan.lowerRoot, upper, work: path.join(work, '0') });
-    this.#mounted = true;
     this.#cgroups = this.#tools.cgroups.create(this.id, spec.limits);
+    const network = await this.#network();
+    const { plan, unpin } = await this.#tools.roots.take(this.id, this.#image);
+    this.#unpin = unpin;
+    this.#mounted = true;
+    const bundle = bundlePath(this.id);
     const config = ociSpec({
-      rootfs,
+      rootfs: path.join(bundle, 'rootfs'),
       process: await this.#processSpec(spec.main ?? pauseCommand),
       hostname: spec.hostname,
       tops: plan.tops.map((top, index) => ({
         name: top.name,
-        layers: { lower: top.lower, upper: path.join(upper, top.name), work: path.join(work, String(index + 1)) },
+        layers: {
+          lower: top.lower,
+          upper: path.join(upperPath(this.id), top.name),
+          work: workPath(this.id, index + 1),
+        },
       })),
       binds: this.#binds(bundle),
       network,
@@ -163,15 +171,16 @@ export class Sandbox {
     await Promise.allSettled([...this.#processes.values()].map(process => process.ended));
   }
 
-  async remove(): Promise<void> {
-    await this.stop();
-    await this.#unmount();
+  /** After `stop`: its mounts, folders, groups and network. */
+  async clear(): Promise<void> {
     this.#nat?.release();
+    await this.#unmount();
     await this.#cgroups?.remove();
     this.#unpin?.();
+    // The next run is likely of the same image.
+    if (this.#spec.main !== null && this.#laid.length === 0) this.#tools.roots.prepare(this.#spec.image);
     await Promise.all([
-      rm(runPath(this.id), { recursive: true, force: true }),
-      rm(bundlePath(this.id), { recursive: true, force: true }),
+      this.#tools.roots.clear(this.id),
       rm(path.join(containersPath, this.id), { recursive: true, force: true }),
       ...this.#laid.map(id => rm(layerPath(id), { recursive: true, force: true })),
     ]);
@@ -191,7 +200,9 @@ export class Sandbox {
   /** The state's tree lies over the image; what an earlier state brought and this one lacks is hidden below it. */
   async #withState(state: LaidState): Promise<RuntimeImage> {
     if (!this.#tools.layers.hasState(state.id, state.layer)) {
-      throw new CoppiceError('state_not_found', `the tree of ${state.id} is not laid out`, { data: { layer: state.layer } });
+      throw new CoppiceError('state_not_found', `the tree of ${state.id} is not laid out`, {
+        data: { layer: state.layer },
+      });
     }
     if (state.hides.length > 0) this.#image = await this.#withLayer('hidden', root => hideFiles(root, state.hides));
     return this.#over(state.layer);
@@ -210,14 +221,15 @@ export class Sandbox {
 
   /** A layer of its own under what the run writes, so that neither `changed` nor a diff counts it as the run's. */
   async #withLayer(name: string, change: (root: LinuxRootedFolder) => void): Promise<RuntimeImage> {
-    const folder = path.join(runPath(this.id), name);
+    const folder = path.join(stagingPath, `${this.id}-${name}`);
     const plan = this.#plan();
-    makeFolders(path.join(folder, 'upper'), path.join(folder, 'work'), undefined, plan.tops);
+    makeWritable(folder, plan);
     const points = mountPoints(plan).map(point => point.name);
     const work = (top: string) => path.join(folder, 'work', String(points.indexOf(top)));
     await writeLayer(this.#tools.mounts, scratchPath, plan, { upper: path.join(folder, 'upper'), work }, change);
     const id = `f${Buffer.from(randomBytes(8)).readBigUInt64BE().toString(36).padStart(13, '0').slice(-7)}`;
     renameSync(path.join(folder, 'upper'), layerPath(id));
+    await rm(folder, { recursive: true, force: true });
     this.#laid.push(id);
     return this.#over(id);
   }
@@ -282,7 +294,7 @@ export class Sandbox {
       logFile: path.join(folder, `${process}.log`),
       start,
       folder,
-      cgroups: this.#cgroups?.entrances ?? [],
+      enter: this.#cgroups?.enter ?? plainEntry,
     };
     const listener = (stdout: number, stderr: number) => this.#tools.onOutput(name, stdout, stderr);
     const launched = await ContainerProcess.start(launch, this.#tools.pipes, silent ? undefined : listener);
@@ -294,8 +306,13 @@ export class Sandbox {
   }
 
   #ended(name: ProcessName, end: ProcessExit | Error): void {
-    if (name.process === mainProcess) this.#dead = true;
-    else this.#processes.delete(name.process);
+    if (name.process === mainProcess) {
+      this.#dead = true;
+      // While the engine thinks about it.
+      this.#unmount().catch((error: Error) => this.#tools.log(`${this.id} stays mounted: ${error.message}`));
+    } else {
+      this.#processes.delete(name.process);
+    }
     this.#tools.onExit(name, end);
   }
 
@@ -345,10 +362,11 @@ export class Sandbox {
     return binds;
   }
 
-  async #unmount(): Promise<void> {
-    if (!this.#mounted) return;
+  #unmount(): Promise<void> {
+    if (!this.#mounted) return this.#unmounting;
     this.#mounted = false;
-    await this.#tools.mounts.unmount(path.join(bundlePath(this.id), 'rootfs'));
+    this.#unmounting = this.#tools.mounts.unmount(path.join(bundlePath(this.id), 'rootfs'));
+    return this.#unmounting;
   }
 }
 
@@ -362,21 +380,6 @@ const pauseCommand: StartProcess = {
   tty: null,
   cap: 0,
 };
-
-function makeFolders(
-  upper: string,
-  work: string,
-  rootfs: string | undefined,
-  tops: readonly { readonly name: string; readonly lower: readonly string[] }[],
-): void {
-  mkdirSync(upper, { recursive: true, mode: 0o755 });
-  if (rootfs !== undefined) mkdirSync(rootfs, { recursive: true });
-  mkdirSync(path.join(work, '0'), { recursive: true });
-  tops.forEach((top, index) => {
-    mkdirSync(path.join(upper, top.name), { mode: statSync(top.lower[0]!).mode & 0o7777 });
-    mkdirSync(path.join(work, String(index + 1)));
-  });
-}
 
 /** The kernel's least is 301, and its own threads count: so the smallest limit is that. */
 function pidMaxFor(pids: number | null): number | undefined {

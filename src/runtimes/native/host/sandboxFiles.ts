@@ -1,4 +1,14 @@
-import { closeSync, copyFileSync, fchmodSync, fstatSync, mkdtempSync, readSync, rmSync, type Stats, writeSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  fchmodSync,
+  fstatSync,
+  mkdtempSync,
+  readSync,
+  rmSync,
+  type Stats,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import { LinuxRootedFolder } from '../../../paths/linuxRooted.ts';
 import { RootedError } from '../../../paths/rooted.ts';
@@ -127,7 +137,8 @@ function there(root: LinuxRootedFolder, file: Buffer): Stats | undefined {
   try {
     return root.lstat(file);
   } catch (error) {
-    if (error instanceof RootedError && (error.code === 'path_not_found' || error.code === 'not_a_directory')) return undefined;
+    if (error instanceof RootedError && (error.code === 'path_not_found' || error.code === 'not_a_directory'))
+      return undefined;
     throw error;
   }
 }

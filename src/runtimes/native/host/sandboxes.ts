@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { CoppiceError } from '../../../protocol/errors.ts';
-import type { CreateSandbox } from '../hostApi.ts';
+import type { AdoptState, CreateSandbox } from '../hostApi.ts';
 import { inboxPath, runPath } from './paths.ts';
 import { Sandbox, type SandboxTools } from './sandbox.ts';
 
@@ -10,6 +12,7 @@ import { Sandbox, type SandboxTools } from './sandbox.ts';
 export class Sandboxes {
   readonly #tools: SandboxTools;
   readonly #all = new Map<string, Sandbox>();
+  readonly #clearing = new Set<Promise<void>>();
 
   constructor(tools: SandboxTools) {
     this.#tools = tools;
@@ -37,8 +40,12 @@ export class Sandboxes {
     return { notes: [] };
   }
 
-  async adoptState(state: string, layer: string, inbox: string): Promise<void> {
-    this.#tools.layers.adoptState(state, layer, path.join(inboxPath, path.basename(inbox)));
+  async adoptState(adopted: AdoptState): Promise<void> {
+    const tree = path.join(inboxPath, path.basename(adopted.inbox));
+    const { give } = adopted;
+    if (give)
+      await promisify(execFile)('chown', ['-R', '-h', `${give.uid}:${give.gid}`, '--', path.join(tree, give.folder)]);
+    this.#tools.layers.adoptState(adopted.state, adopted.layer, tree);
   }
 
   /** A sandbox of nothing but our own program starts, or the error says what stands in the way. */
@@ -65,6 +72,8 @@ export class Sandboxes {
 
   async wipe(): Promise<void> {
     await Promise.all([...this.#all.keys()].map(id => this.remove(id)));
+    await Promise.all(this.#clearing);
+    await this.#tools.roots.dropSpares();
   }
 
   get(id: string): Sandbox {
@@ -73,11 +82,16 @@ export class Sandboxes {
     return found;
   }
 
-  /** Removing what is not there is not an error: the caller wants it gone. */
+  /** Resolves when nothing of it runs; the rest is seen to behind. What is not there is no error: the caller wants it gone. */
   async remove(id: string): Promise<void> {
     const sandbox = this.#all.get(id);
     if (!sandbox) return;
-    await sandbox.remove();
+    await sandbox.stop();
     this.#all.delete(id);
+    const clearing = sandbox
+      .clear()
+      .catch((error: Error) => this.#tools.log(`${id} was not cleared: ${error.message}`))
+      .finally(() => this.#clearing.delete(clearing));
+    this.#clearing.add(clearing);
   }
 }
