@@ -98,7 +98,7 @@ export class Engine {
     });
     const states = new StateStore(this.#database);
     this.#sync = new Sync({ home, script: syncScript, states, events: this.events });
-    const stateLayers = new StateLayers(states, this.#sync);
+    const stateLayers = new StateLayers({ states, sync: this.#sync, images: this.#images, operations: operationStore });
     const run = new Run({
       images: this.#images,
       branches,

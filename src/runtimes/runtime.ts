@@ -139,14 +139,26 @@ export interface SandboxSpec {
 /** A directory state, for a runtime to lay under a run: above the image, below what the run writes. */
 export interface DirectoryStateLayer {
   readonly id: string;
-  /** Same source, same destination: of one series only the state given here is seen, those in the image's past are hidden. */
-  readonly series: string;
   readonly destination: string;
+  /** Who its files belong to inside; undefined: root. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  /**
+   * Paths inside that an earlier state of the same source and destination brought into the image's past and this one no
+   * longer has: they are hidden (decision 1). One character a byte.
+   */
+  readonly hides: readonly string[];
   /**
    * Lays the state's tree out in an empty folder of this machine. Immutable: the runtime may do it once and keep the result.
-   * `owner` is who root inside is on this machine; `laid` finds the tree of another state that is kept, to link to.
+   * `root` is who root inside is on this machine, where we may give files away; else the tree is ours alone when it has an
+   * `owner`, for the runtime to give away. `laid` finds the tree of another state that is kept, to link to.
    */
-  layOut(folder: string, options: { readonly owner: { readonly uid: number; readonly gid: number } | undefined; readonly laid: (state: string) => string | undefined }): Promise<void>;
+  layOut(
+    folder: string,
+    options: {
+      readonly root: { readonly uid: number; readonly gid: number } | undefined;
+      readonly laid: (state: string) => string | undefined;
+    },
+  ): Promise<void>;
 }
 
 export interface RuntimeSandbox {

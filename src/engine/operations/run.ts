@@ -54,7 +54,7 @@ export class Run {
     const commands = commandsOf(request);
     const start = await this.#parts.startImages.find(request.image, request.workspace, call.signal);
     const files = this.#parts.files.laidOver(request.files);
-    const state = this.#parts.stateLayers.layer(request.directory_state_id);
+    const state = this.#parts.stateLayers.find(request.directory_state_id)?.(start.image);
     const limits = limitsOf(request);
     call.signal.throwIfAborted();
 

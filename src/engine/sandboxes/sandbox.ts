@@ -6,6 +6,7 @@ import { type ImageRecord, toRuntimeImage } from '../images/imageStore.ts';
 import type { Log } from '../log.ts';
 import type { OutputFeed } from '../operations/outputFeed.ts';
 import type { Spools } from '../store/spools.ts';
+import type { StateOver } from '../sync/stateLayers.ts';
 import { SandboxProcess } from './sandboxProcess.ts';
 
 export interface SandboxTools {
@@ -17,12 +18,15 @@ export interface SandboxTools {
   readonly changed: (sandbox: Sandbox) => void;
 }
 
+/** What the sandbox finds over its image. */
+export type LaidOver = Pick<SandboxSpec, 'files' | 'limits'> & { readonly state: StateOver | undefined };
+
 export interface NewSandbox {
   readonly id: string;
   readonly request: VerbRequest<'create_sandbox'>;
   /** The connection it lives as long as; undefined: on its own. */
   readonly lease: string | undefined;
-  readonly laid: Pick<SandboxSpec, 'files' | 'limits' | 'state'>;
+  readonly laid: LaidOver;
   /** Decides what it starts from; the signal says that nobody wants it any more. */
   readonly findImage: (signal: AbortSignal) => Promise<ImageRecord>;
 }
@@ -121,7 +125,9 @@ export class Sandbox {
       main: request.command && this.#spec(this.mainId, { command: request.command, env: {} }, image),
       hostname: 'coppice',
       network: request.network,
-      ...laid,
+      files: laid.files,
+      limits: laid.limits,
+      state: laid.state?.(image),
     });
   }
 

@@ -34,7 +34,7 @@ export function sandboxVerbs(
       const laid = {
         files: files.laidOver(request.files),
         limits: limitsOf(request),
-        state: stateLayers.layer(request.directory_state_id),
+        state: stateLayers.find(request.directory_state_id),
       };
       const sandbox = sandboxes.create(request, laid, call);
       const abandon = () => sandboxes.abandon(sandbox);

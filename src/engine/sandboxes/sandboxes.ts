@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { SandboxStatus } from '../../protocol/schemas/sandboxes.ts';
 import type { VerbRequest } from '../../protocol/verbs.ts';
-import type { Runtime, SandboxSpec } from '../../runtimes/runtime.ts';
+import type { Runtime } from '../../runtimes/runtime.ts';
 import type { Call } from '../call.ts';
 import type { EventBus } from '../eventBus.ts';
 import type { ImageStore } from '../images/imageStore.ts';
@@ -10,7 +10,7 @@ import type { Log } from '../log.ts';
 import type { OutputFeed } from '../operations/outputFeed.ts';
 import type { StartImages } from '../operations/startImage.ts';
 import type { Spools } from '../store/spools.ts';
-import { isOver, Sandbox } from './sandbox.ts';
+import { isOver, type LaidOver, Sandbox } from './sandbox.ts';
 import type { SandboxProcess } from './sandboxProcess.ts';
 
 /** Of sandboxes that are over, so many keep their record and their processes' output. */
@@ -39,11 +39,7 @@ export class Sandboxes {
   }
 
   /** Registers at once, so that whatever is asked of it next finds it; its image is found and its start goes on behind. */
-  create(
-    request: VerbRequest<'create_sandbox'>,
-    laid: Pick<SandboxSpec, 'files' | 'limits' | 'state'>,
-    call: Call,
-  ): Sandbox {
+  create(request: VerbRequest<'create_sandbox'>, laid: LaidOver, call: Call): Sandbox {
     const id = request.sandbox_id ?? `sb-${randomBytes(8).toString('hex')}`;
     if (this.#all.has(id)) throw alreadyThere('sandbox_id', id);
     if (this.living >= this.#parts.limit) throw tooMany(this.#parts.limit);

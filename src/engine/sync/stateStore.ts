@@ -48,8 +48,12 @@ export class StateStore {
     return this.find(state.id);
   }
 
+  lookUp(id: string): StateRecord | undefined {
+    return this.#database.get<StateRecord>('SELECT * FROM states WHERE id = ?', id);
+  }
+
   find(id: string): StateRecord {
-    const state = this.#database.get<StateRecord>('SELECT * FROM states WHERE id = ?', id);
+    const state = this.lookUp(id);
     if (!state) {
       throw new CoppiceError('state_not_found', `no directory state ${id}`, {
         field: 'directory_state_id',

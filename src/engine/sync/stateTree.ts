@@ -21,6 +21,8 @@ export interface TreeSource {
   readonly earlier: { readonly folder: string; readonly object: string } | undefined;
   /** Owner on this machine, when it is not us. */
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  /** No inode may be shared with the store or another tree. */
+  readonly copy: boolean;
 }
 
 /** Lays a state's tree out in an empty folder, with hard links wherever the same inode can serve. */
@@ -94,7 +96,7 @@ function fillFile(source: TreeSource, entry: StoredEntry, target: BytePath): voi
     (stats.mode & 0o7777) === entry.mode &&
     Math.abs(stats.mtimeMs - entry.mtime) < 0.01 &&
     (!source.owner || (stats.uid === source.owner.uid && stats.gid === source.owner.gid));
-  if ((unused || fits) && tryLink(blob, target)) {
+  if (!source.copy && (unused || fits) && tryLink(blob, target)) {
     if (!fits) dress(source, entry, target);
     return;
   }

@@ -62,6 +62,8 @@ export interface LayOutRequest {
   readonly mtime: number;
   readonly earlier: { readonly folder: string; readonly object: string } | undefined;
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+  /** The files will be given to somebody else: none may be shared. */
+  readonly copy: boolean;
 }
 
 export type WorkerRequest = { readonly call: number } & (
@@ -192,7 +194,13 @@ export class SyncThread {
       return parseStored(Buffer.from(row.entries).toString('latin1'));
     };
     layOut(
-      { entries, blobs: this.#blobs, earlier: request.earlier, owner: request.owner },
+      {
+        entries,
+        blobs: this.#blobs,
+        earlier: request.copy ? undefined : request.earlier,
+        owner: request.owner,
+        copy: request.copy,
+      },
       request.object,
       request.folder,
       request.mode,

@@ -48,6 +48,15 @@ export interface CreateSandbox {
   readonly resolvConf: string;
   /** Path inside → name in the inbox, which the host takes away. */
   readonly files: readonly { readonly path: string; readonly inbox: string }[];
+  readonly state: LaidState | null;
+}
+
+/** A directory state under a run. */
+export interface LaidState {
+  readonly id: string;
+  readonly layer: string;
+  /** Paths of an earlier state of the same series that this one no longer has: bytes as latin1. */
+  readonly hides: readonly string[];
 }
 
 export interface ProcessName {
@@ -128,6 +137,16 @@ export const archiveRequest = new RequestType<
   unknown
 >('files/archive');
 
+/** A directory state's tree, laid out in the inbox. */
+export interface AdoptState {
+  readonly state: string;
+  readonly layer: string;
+  readonly inbox: string;
+  /** A folder in it that shall belong to somebody else inside. */
+  readonly give: { readonly folder: string; readonly uid: number; readonly gid: number } | null;
+}
+/** A state's tree in the inbox becomes its layer; when it is there already, the one in the inbox is dropped. */
+export const adoptStateRequest = new RequestType<AdoptState, null, unknown>('state/adopt');
 export const createRequest = new RequestType<CreateSandbox, { readonly notes: readonly string[] }, unknown>('create');
 export const execRequest = new RequestType<ProcessName & { readonly start: StartProcess }, null, unknown>('exec');
 export const stdinRequest = new RequestType<ProcessName & { readonly base64: string }, null, unknown>('stdin');

@@ -25,6 +25,8 @@ import { NativeFiles } from './nativeFiles.ts';
 import { NativeProcess, NativeSandbox, startProcess } from './nativeSandbox.ts';
 import { capabilitiesOf, explain, missingTool, noCapabilities } from './probe.ts';
 import { identifyRootfs, sendRootfs } from './rootfsSource.ts';
+import { stateLayerId } from './stateLayer.ts';
+import { StateLaying } from './stateLaying.ts';
 
 export interface NativeRuntimeOptions {
   /** COPPICE_HOME/native. */
@@ -42,11 +44,13 @@ export class NativeRuntime implements Runtime {
   #connecting: Promise<HostConnection> | undefined;
   #cgroups: CgroupDelegation | undefined;
   #lastHost: HostConnection | undefined;
+  readonly #states: StateLaying;
   #closed = false;
 
   constructor(options: NativeRuntimeOptions) {
     this.#options = options;
     this.#inbox = path.join(options.home, 'inbox');
+    this.#states = new StateLaying(options.home, this.#inbox);
   }
 
   /** Tries it from end to end: a sandbox of nothing but our own program. */
@@ -101,22 +105,23 @@ export class NativeRuntime implements Runtime {
   }
 
   async create(spec: SandboxSpec): Promise<RuntimeSandbox> {
-    if (spec.state) throw new CoppiceError('unsupported', 'the native runtime cannot lay directory states yet');
     const host = await this.#host();
     const main = new NativeProcess(host, { sandbox: spec.id, process: api.mainProcess });
     const files = await this.#handOver(spec.files);
+    const request: api.CreateSandbox = {
+      id: spec.id,
+      image: spec.image,
+      main: spec.main ? startProcess(spec.main) : null,
+      hostname: spec.hostname,
+      limits: { cpus: spec.limits.cpus ?? null, memory: spec.limits.memory ?? null, pids: spec.limits.pids ?? null },
+      network: spec.network,
+      // Where the machine looks names up; a run with the machine's network does the same.
+      resolvConf: spec.network === 'host' ? readText('/etc/resolv.conf') : '',
+      files,
+      state: spec.state ? { id: spec.state.id, layer: stateLayerId(spec.state.id), hides: spec.state.hides } : null,
+    };
     await main.starting(this.#inbox, spec.main?.spool, () =>
-      host.ask(api.createRequest, {
-        id: spec.id,
-        image: spec.image,
-        main: spec.main ? startProcess(spec.main) : null,
-        hostname: spec.hostname,
-        limits: { cpus: spec.limits.cpus ?? null, memory: spec.limits.memory ?? null, pids: spec.limits.pids ?? null },
-        network: spec.network,
-        // Where the machine looks names up; a run with the machine's network does the same.
-        resolvConf: spec.network === 'host' ? readText('/etc/resolv.conf') : '',
-        files,
-      }),
+      this.#states.withLaid(host, spec.state, () => host.ask(api.createRequest, request)),
     );
     return new NativeSandbox(host, this.#inbox, spec.id, main);
   }

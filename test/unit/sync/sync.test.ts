@@ -74,6 +74,7 @@ function layOut(
     mtime: outcome.mtime,
     earlier,
     owner: undefined,
+    copy: false,
   });
 }
 

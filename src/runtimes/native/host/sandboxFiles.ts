@@ -146,7 +146,11 @@ function there(root: LinuxRootedFolder, file: Buffer): Stats | undefined {
 export function layFile(root: LinuxRootedFolder, owner: string, file: { path: string; source: string }): void {
   try {
     root.makeFolder(path.posix.dirname(path.posix.normalize(`/${file.path}`)));
-    replace(root, file.path, 0o644, fd => copyFileSync(file.source, `/proc/self/fd/${fd}`));
+    replace(root, file.path, 0o644, fd => {
+      copyFileSync(file.source, `/proc/self/fd/${fd}`);
+      // The copy takes the blob's mode with it, which is for the engine's user alone.
+      fchmodSync(fd, 0o644);
+    });
   } catch (error) {
     throw notWritten(error, owner, file.path);
   }
