@@ -42,13 +42,13 @@ export class ImageRemoval {
     if (image.tag !== null)
       holds.push({
         reason: `has the tag ${image.tag}`,
-        cure: `Take the tag away, give it to another image, or force the removal.`,
+        cure: `Take the tag away: coppice tag ${image.uuid} --remove, or force the removal.`,
       });
     const branch = this.branches.heldImages().get(image.uuid);
     if (branch !== undefined)
       holds.push({
         reason: `is in the history of branch ${branch}`,
-        cure: `Remove the branch first: coppice branch --remove ${branch}, or force the removal.`,
+        cure: `Remove the branch first: coppice branch ${branch} --remove, or force the removal.`,
       });
     const children = this.images.children(image.uuid);
     if (children.length > 0)

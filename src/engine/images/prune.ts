@@ -63,8 +63,9 @@ const UNITS = [
 
 function reasonFor(image: ImageRecord, now: number): string {
   const since = now - image.usedAt;
-  const [unit, length] = UNITS.find(([, milliseconds]) => since >= milliseconds) ?? ['second', 1000];
-  const count = Math.floor(since / length);
   const tag = image.tag === null ? '' : `, its tag ${image.tag} goes with it`;
-  return `not used for ${count} ${unit}${count === 1 ? '' : 's'}${tag}`;
+  const found = UNITS.find(([, milliseconds]) => since >= milliseconds);
+  if (!found) return `used a moment ago${tag}`;
+  const count = Math.floor(since / found[1]);
+  return `not used for ${count} ${found[0]}${count === 1 ? '' : 's'}${tag}`;
 }
