@@ -3,12 +3,14 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { hostFingerprint, machineFolders } from '../../../src/runtimes/native/hostFingerprint.ts';
 import type { RuntimeImage } from '../../../src/runtimes/runtime.ts';
 import { inside, runInside } from './insideNamespace.ts';
 import { StoreInside } from './storeInside.ts';
 
 if (inside === undefined) {
   test('the layer store, in a namespace', { skip: process.platform !== 'linux' }, async () => {
+    process.env.COPPICE_TEST_FINGERPRINT = hostFingerprint(machineFolders('/nowhere'));
     assert.equal(await runInside(fileURLToPath(import.meta.url)), 0);
   });
 } else {
@@ -32,6 +34,13 @@ if (inside === undefined) {
         assert.equal(fs.statSync(path.join(root, 'tmp')).mode & 0o7777, 0o1777);
         assert.throws(() => fs.readFileSync(path.join(root, 'etc/shadow')));
       });
+    });
+
+    test('the machine is the same, seen from inside and outside', () => {
+      assert.equal(hostFingerprint(machineFolders('/nowhere')), process.env.COPPICE_TEST_FINGERPRINT);
+      const other = machineFolders('/opt/somewhere/native');
+      assert.deepEqual([other.folders.includes('opt'), other.hidden], [false, ['opt']]);
+      assert.notEqual(hostFingerprint(other), process.env.COPPICE_TEST_FINGERPRINT);
     });
 
     test('a run that writes nothing changes nothing', async () => {

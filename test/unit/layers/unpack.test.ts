@@ -7,7 +7,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as zlib from 'node:zlib';
 import { type Header, pack } from 'tar-stream';
-import { CoppiceError } from '../../../src/protocol/errors.ts';
+import { CoppiceError, toWireError } from '../../../src/protocol/errors.ts';
 import type { RuntimeImage } from '../../../src/runtimes/runtime.ts';
 import { inside, runInside } from './insideNamespace.ts';
 import { StoreInside } from './storeInside.ts';
@@ -214,6 +214,30 @@ if (inside === undefined) {
       await assert.rejects(load(Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 1, 2])), refused(/xz/, 'unsupported'));
       await assert.rejects(load(await tarOf([{ name: 'x', pax: { 'GNU.sparse.major': '1' } }])), refused(/kind/));
       assert.equal(layers().length, here);
+    });
+
+    test('a full disk is named, and nothing stays', async () => {
+      const small = path.join(inside!, 'small');
+      fs.mkdirSync(small);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', small]);
+      const full = new StoreInside('small');
+      try {
+        const tar = await tarOf([{ name: 'big', content: 'x'.repeat(4_000_000) }]);
+        const options = { signal: new AbortController().signal, progress: () => {}, total: undefined };
+        await assert.rejects(
+          full.store.importRootfs('x', Readable.from(pieces(tar)), options),
+          error => toWireError(error).code === 'disk_full',
+        );
+        await full.store.settled();
+        const left = fs.readdirSync(path.join(small, 'layers')).concat(fs.readdirSync(path.join(small, 'staging')));
+        assert.deepEqual(
+          left.filter(name => !name.startsWith('s')),
+          [],
+        );
+      } finally {
+        full.close();
+        execFileSync('umount', ['-l', small]);
+      }
     });
 
     test('can be stopped', async () => {
