@@ -9,7 +9,7 @@ import { showMenu } from './commands/menu.ts';
 import { filesToRun, SandboxRuns } from './commands/runInSandbox.ts';
 import { contextKeys } from './contributions.ts';
 import { lineageText } from './documents/lineageText.ts';
-import { OutputDocuments } from './documents/outputDocuments.ts';
+import { OutputDocuments, outputUri } from './documents/outputDocuments.ts';
 import { ReportDocuments } from './documents/reportDocuments.ts';
 import { EngineConnection } from './engineConnection.ts';
 import { LiveOperations } from './liveOperations.ts';
@@ -45,7 +45,7 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
   const live = own(new LiveOperations(connection, log));
   const images = own(new ImagesView(connection, log));
   const operations = own(new OperationsView(connection, live));
-  const outputs = own(new OutputDocuments(connection));
+  own(new OutputDocuments(connection));
   const reports = own(new ReportDocuments());
   const runs = own(new SandboxRuns(connection, log));
   own(new StatusBar(connection, live, log));
@@ -69,7 +69,7 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
     'coppice.showLineage': row => showLineage(row.image.uuid),
     'coppice.removeImage': row => removeImage(connection, row.image),
     'coppice.moreImages': () => images.showMore(),
-    'coppice.openOutput': row => outputs.show(row.operation),
+    'coppice.openOutput': row => vscode.commands.executeCommand('vscode.open', outputUri(row.operation)),
     'coppice.cancelOperation': async (row, rows) => {
       for (const { operation } of rows ?? [row]) {
         await connection.call('cancel_operation', { operation_id: operation.operation_id });

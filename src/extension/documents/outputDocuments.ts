@@ -14,6 +14,11 @@ const FIRE_AFTER_MS = 200;
 const MOST_CHARACTERS = 4_000_000;
 const LONGEST_WAIT_S = 604_800;
 
+export function outputUri({ operation_id, title }: Pick<OperationView, 'operation_id' | 'title'>): vscode.Uri {
+  const name = oneLine(title).replaceAll(/[/\\]/g, '∕').slice(0, 60) || 'output';
+  return vscode.Uri.from({ scheme: SCHEME, path: `/${operation_id}/${name}.log` });
+}
+
 /** An operation's output as a read-only document that grows while the operation runs. */
 export class OutputDocuments extends Disposable implements vscode.TextDocumentContentProvider {
   readonly #connection: EngineConnection;
@@ -29,12 +34,6 @@ export class OutputDocuments extends Disposable implements vscode.TextDocumentCo
     this._register(vscode.workspace.onDidCloseTextDocument(document => this.#close(document.uri)));
     this._register(vscode.workspace.onDidChangeTextDocument(change => keepEndInSight(change)));
     this._register({ dispose: () => this.#closeAll() });
-  }
-
-  async show(operation: Pick<OperationView, 'operation_id' | 'title'>): Promise<void> {
-    const name = oneLine(operation.title).replaceAll(/[/\\]/g, '∕').slice(0, 60) || 'output';
-    const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${operation.operation_id}/${name}.log` });
-    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(uri), { preview: true });
   }
 
   async provideTextDocumentContent(uri: vscode.Uri): Promise<string> {

@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import type { EngineEvent } from '../../protocol/events.ts';
 import type { OperationView } from '../../protocol/schemas/operations.ts';
 import { contextKeys, itemKinds, views } from '../contributions.ts';
+import { outputUri } from '../documents/outputDocuments.ts';
 import type { EngineConnection } from '../engineConnection.ts';
 import type { LiveOperations } from '../liveOperations.ts';
 import { EngineTree, type Row } from './engineTree.ts';
@@ -177,7 +178,8 @@ export class OperationRow implements Row {
     item.description = words.join(' · ');
     item.iconPath = icon(operation);
     item.contextValue = kind(operation);
-    item.command = { command: 'coppice.openOutput', title: 'Open Output', arguments: [this] };
+    // VS Code's own command: the arguments of ours would be forgotten whenever the row is drawn anew, even under a click.
+    item.command = { command: 'vscode.open', title: 'Open Output', arguments: [outputUri(operation)] };
     item.accessibilityInformation = { label: `${operation.kind} ${oneLine(operation.title)}, ${words.join(', ')}` };
     return item;
   }
