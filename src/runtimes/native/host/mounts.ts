@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { CoppiceError } from '../../../protocol/errors.ts';
@@ -12,32 +13,50 @@ export interface OverlayLayers {
   readonly readOnly?: boolean;
 }
 
-// Three lines a request, one line an answer. Values are only ever quoted variables: nothing in them is run.
-const mounter = `
+// Both are the same servant: three lines a request, one line an answer, and values only ever are data.
+
+/** Perl can make the system calls itself: 0.05 ms a mount. */
+const perlMounter = `
+use strict;
+$| = 1;
+my ($mount, $umount) = $ARGV[0] eq "x64" ? (165, 166) : (40, 39);
+my ($none, $overlay) = ("", "overlay");
+while (defined(my $verb = <STDIN>) && defined(my $a = <STDIN>) && defined(my $b = <STDIN>)) {
+  chomp($verb, $a, $b);
+  my $r = -1;
+  if ($verb eq "overlay") { $r = syscall($mount, $overlay, $b, $overlay, 0, $a); }
+  elsif ($verb eq "umount") { $r = syscall($umount, $a, 2); }
+  else {
+    $r = syscall($mount, $a, $b, $none, 4096, $none);
+    $r = syscall($mount, $none, $b, $none, 4096 | 32 | 1 | 2 | 4, $none) if $r == 0 && $verb eq "bind-ro";
+  }
+  print $r == 0 ? "ok\n" : "no $!\n";
+}`;
+
+/** Where there is no Perl: mount(8), 2 ms a mount. */
+const shellMounter = `
 while IFS= read -r verb && IFS= read -r a && IFS= read -r b; do
   case $verb in
     overlay) out=$(mount -n -i -t overlay overlay -o "$a" -- "$b" 2>&1) ;;
     bind) out=$(mount -n -i --bind -- "$a" "$b" 2>&1) ;;
-    bind-ro) out=$(mount -n -i -o bind,ro -- "$a" "$b" 2>&1) ;;
+    bind-ro) out=$(mount -n -i -o bind,ro,nosuid,nodev -- "$a" "$b" 2>&1) ;;
     umount) out=$(umount -n -i -l -- "$a" 2>&1) ;;
   esac
   if [ $? = 0 ]; then echo ok; else echo "no $out" | tr '\\n' ' '; echo; fi
 done`;
 
-/** Mounts by one long-lived shell: Node cannot mount, and a process of its own per mount costs twice as much. */
+/** Mounts by one long-lived servant: Node cannot mount, and a process of its own per mount costs many times as much. */
 export class Mounts {
-  readonly #shell: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #servant: ChildProcessByStdio<Writable, Readable, null>;
   readonly #waiting: ((answer: string) => void)[] = [];
 
   constructor() {
-    this.#shell = spawn('/bin/sh', ['-c', mounter], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      env: { PATH: process.env.PATH },
-    });
-    createInterface({ input: this.#shell.stdout }).on('line', line => this.#waiting.shift()?.(line));
-    this.#shell.on('exit', () => this.#fail('the mounting shell ended'));
-    this.#shell.on('error', error => this.#fail(error.message));
-    this.#shell.stdin.on('error', error => this.#fail(error.message));
+    const [command, ...args] = mounterCommand();
+    this.#servant = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { PATH: process.env.PATH } });
+    createInterface({ input: this.#servant.stdout }).on('line', line => this.#waiting.shift()?.(line));
+    this.#servant.on('exit', () => this.#fail('the mounting process ended'));
+    this.#servant.on('error', error => this.#fail(error.message));
+    this.#servant.stdin.on('error', error => this.#fail(error.message));
   }
 
   async overlay(target: string, layers: OverlayLayers): Promise<void> {
@@ -54,7 +73,7 @@ export class Mounts {
   }
 
   close(): void {
-    this.#shell.stdin.end();
+    this.#servant.stdin.end();
   }
 
   async #ask(verb: string, a: string, b: string): Promise<void> {
@@ -62,7 +81,7 @@ export class Mounts {
       throw new CoppiceError('internal', `cannot mount a name with a line break: ${JSON.stringify(b || a)}`);
     const answer = await new Promise<string>(resolve => {
       this.#waiting.push(resolve);
-      this.#shell.stdin.write(`${verb}\n${a}\n${b}\n`);
+      this.#servant.stdin.write(`${verb}\n${a}\n${b}\n`);
     });
     if (answer !== 'ok') throw new CoppiceError('internal', `${verb} ${b || a}: ${answer.replace(/^no /, '').trim()}`);
   }
@@ -70,6 +89,11 @@ export class Mounts {
   #fail(reason: string): void {
     for (const resolve of this.#waiting.splice(0)) resolve(`no ${reason}`);
   }
+}
+
+function mounterCommand(): [string, ...string[]] {
+  const perl = ['/usr/bin/perl', '/bin/perl', '/usr/local/bin/perl'].find(existsSync);
+  return perl ? [perl, '-e', perlMounter, process.arch] : ['/bin/sh', '-c', shellMounter];
 }
 
 /** `userxattr`: what an ordinary user's namespace may use. `volatile`: no sync per mount; a kept upper is synced on its own. */
