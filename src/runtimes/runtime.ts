@@ -148,6 +148,11 @@ export interface DirectoryStateLayer {
    */
   readonly hides: readonly string[];
   /**
+   * Paths inside whose content differs from the earlier state's but whose time is older than what was built from that one:
+   * they get the present time, or `make` would take what it built for up to date.
+   */
+  readonly touches: readonly string[];
+  /**
    * Lays the state's tree out in an empty folder of this machine. Immutable: the runtime may do it once and keep the result.
    * `root` is who root inside is on this machine, where we may give files away; else the tree is ours alone when it has an
    * `owner`, for the runtime to give away. `laid` finds the tree of another state that is kept, to link to.

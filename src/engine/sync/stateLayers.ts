@@ -41,7 +41,7 @@ export class StateLayers {
       id: state.id,
       destination: state.destination,
       owner: ownerOf(state),
-      hides: this.#hides(state, image),
+      ...this.#since(state, image),
       layOut: (folder, options) => this.#layOut(state, folder, options),
     };
   }
@@ -66,35 +66,40 @@ export class StateLayers {
     this.#last.set(key, state);
   }
 
-  /** Of the last state of the same series in the image's past, what the new one no longer has. */
-  #hides(state: StateRecord, image: ImageRecord): string[] {
-    const earlier = this.#earlierState(state, image);
-    if (!earlier || earlier.object === state.object) return [];
-    const prefix = Buffer.from(state.destination).toString('latin1');
-    const lost: string[] = [];
+  /** Compared with the last state of the same series in the image's past: what is lost, and what changed behind time's back. */
+  #since(state: StateRecord, image: ImageRecord): Pick<DirectoryStateLayer, 'hides' | 'touches'> {
+    const earlier = this.#earlier(state, image);
+    const hides: string[] = [];
+    const touches: string[] = [];
     const compare = (before: string, after: string | undefined, folder: string) => {
       if (before === after) return;
-      const kept = new Map((after === undefined ? [] : this.#states.folder(after)).map(entry => [entry.name, entry]));
-      for (const entry of this.#states.folder(before)) {
-        const now = kept.get(entry.name);
-        const path = `${folder}/${entry.name}`;
-        if (entry.kind === 'folder') compare(entry.value, now?.kind === 'folder' ? now.value : undefined, path);
-        if (!now) lost.push(path);
+      const now = new Map((after === undefined ? [] : this.#states.folder(after)).map(entry => [entry.name, entry]));
+      for (const old of this.#states.folder(before)) {
+        const entry = now.get(old.name);
+        const path = `${folder}/${old.name}`;
+        if (old.kind === 'folder') compare(old.value, entry?.kind === 'folder' ? entry.value : undefined, path);
+        if (!entry) hides.push(path);
+        else if (entry.kind === 'file' && old.value !== entry.value && entry.mtime <= earlier!.usedUntil)
+          touches.push(path);
       }
     };
-    compare(earlier.object, state.object, prefix);
-    return lost;
+    if (earlier) compare(earlier.state.object, state.object, Buffer.from(state.destination).toString('latin1'));
+    return { hides, touches };
   }
 
-  #earlierState(state: StateRecord, image: ImageRecord): StateRecord | undefined {
+  #earlier(
+    state: StateRecord,
+    image: ImageRecord,
+  ): { readonly state: StateRecord; readonly usedUntil: number } | undefined {
     for (
       let at: ImageRecord | undefined = image;
       at;
       at = at.parent === null ? undefined : this.#images.find(at.parent)
     ) {
-      const id = at.operationId === null ? null : this.#operations.find(at.operationId)?.directoryStateId;
-      const found = id ? this.#states.lookUp(id) : undefined;
-      if (found && seriesOf(found) === seriesOf(state)) return found;
+      const operation = at.operationId === null ? undefined : this.#operations.find(at.operationId);
+      const found = operation?.directoryStateId ? this.#states.lookUp(operation.directoryStateId) : undefined;
+      if (found && seriesOf(found) === seriesOf(state))
+        return { state: found, usedUntil: operation!.finishedAt ?? Date.now() };
     }
     return undefined;
   }

@@ -57,6 +57,8 @@ export interface LaidState {
   readonly layer: string;
   /** Paths of an earlier state of the same series that this one no longer has: bytes as latin1. */
   readonly hides: readonly string[];
+  /** Paths of its own that shall look new. */
+  readonly touches: readonly string[];
 }
 
 export interface ProcessName {

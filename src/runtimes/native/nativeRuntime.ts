@@ -118,7 +118,14 @@ export class NativeRuntime implements Runtime {
       // Where the machine looks names up; a run with the machine's network does the same.
       resolvConf: spec.network === 'host' ? readText('/etc/resolv.conf') : '',
       files,
-      state: spec.state ? { id: spec.state.id, layer: stateLayerId(spec.state.id), hides: spec.state.hides } : null,
+      state: spec.state
+        ? {
+            id: spec.state.id,
+            layer: stateLayerId(spec.state.id),
+            hides: spec.state.hides,
+            touches: spec.state.touches,
+          }
+        : null,
     };
     await main.starting(this.#inbox, spec.main?.spool, () =>
       this.#states.withLaid(host, spec.state, () => host.ask(api.createRequest, request)),

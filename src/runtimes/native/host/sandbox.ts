@@ -205,7 +205,12 @@ export class Sandbox {
       });
     }
     if (state.hides.length > 0) this.#image = await this.#withLayer('hidden', root => hideFiles(root, state.hides));
-    return this.#over(state.layer);
+    this.#image = this.#over(state.layer);
+    if (state.touches.length === 0) return this.#image;
+    const now = new Date();
+    return this.#withLayer('touched', root => {
+      for (const file of state.touches) root.setTime(Buffer.from(file, 'latin1'), now);
+    });
   }
 
   async #withFiles(files: CreateSandbox['files']): Promise<RuntimeImage> {
@@ -234,11 +239,14 @@ export class Sandbox {
     return this.#over(id);
   }
 
+  /** A state that lies further below already moves to the top: no layer may stand twice in a mount. */
   #over(layer: string): RuntimeImage {
     const data = imageData(this.#image);
+    const mounted = this.#tools.layers.resolve(data).layers;
+    const below = mounted.includes(layer) ? mounted.filter(id => id !== layer) : data.layers;
     return {
       uuid: this.#image.uuid,
-      data: { ...data, layers: [layer, ...data.layers], laid: [layer, ...data.laid] },
+      data: { ...data, layers: [layer, ...below], laid: [layer, ...data.laid.filter(id => id !== layer)] },
     };
   }
 
