@@ -9,7 +9,7 @@ import { cgroupsPath } from './paths.ts';
 type Limits = CreateSandbox['limits'];
 
 /** Without a limit of its own a sandbox may have this many processes: enough for any build, too few to take the machine down. */
-const defaultPids = 4096;
+export const defaultPids = 4096;
 const periodUs = 100_000;
 
 /** Limits and accounts by the cgroup folders that were handed over, where there are any. */

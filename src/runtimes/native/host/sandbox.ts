@@ -16,7 +16,7 @@ import {
   type StartProcess,
 } from '../hostApi.ts';
 import { type ContainerProcessSpec, ociSpec, processSpec, type SeccompFilter } from '../ociSpec.ts';
-import { type Cgroups, plainEntry, type SandboxCgroups } from './cgroups.ts';
+import { type Cgroups, defaultPids, plainEntry, type SandboxCgroups } from './cgroups.ts';
 import type { Launch } from './launch.ts';
 import { imageData } from './layers/imageData.ts';
 import type { LayerStore } from './layers/layerStore.ts';
@@ -389,9 +389,9 @@ const pauseCommand: StartProcess = {
   cap: 0,
 };
 
-/** The kernel's least is 301, and its own threads count: so the smallest limit is that. */
-function pidMaxFor(pids: number | null): number | undefined {
-  return pids === null ? undefined : Math.max(301, pids);
+/** The kernel's least is 301, and its own threads count: so the smallest limit is that. None would let one sandbox starve all. */
+function pidMaxFor(pids: number | null): number {
+  return Math.max(301, pids ?? defaultPids);
 }
 
 function notRunning(id: string): CoppiceError {
