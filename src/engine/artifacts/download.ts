@@ -32,9 +32,10 @@ export async function download(
   const source = await findSource(files, request.path, call.signal);
   const ours = realpathSync(home);
   const destination = writable(() => destinationOf(request.destination, source, request.overwrite, ours));
-  const tree = writable(() => new StagedTree(destination.staging, { executable: request.executable }));
+  const grew = progressOf(call, source.kind === 'file' ? source.entry.size : undefined);
+  const tree = writable(() => new StagedTree(destination.staging, { executable: request.executable, grew }));
   try {
-    await new Fetch(files, tree, call).fetch(source);
+    await new Fetch(files, tree, call.signal).fetch(source);
     call.signal.throwIfAborted();
     tree.skipped.push(...tree.makeLinks().map(name => insideName(source, name)));
     writable(() => place(tree, source, destination, request.overwrite, ours));
@@ -68,20 +69,17 @@ const STAGED_FILE = 'file';
 class Fetch {
   readonly #files: ImageFiles;
   readonly #tree: StagedTree;
-  readonly #call: Call;
-  #total: number | undefined;
-  #told = Date.now();
+  readonly #signal: AbortSignal;
 
-  constructor(files: ImageFiles, tree: StagedTree, call: Call) {
+  constructor(files: ImageFiles, tree: StagedTree, signal: AbortSignal) {
     this.#files = files;
     this.#tree = tree;
-    this.#call = call;
+    this.#signal = signal;
   }
 
   async fetch(source: ArtifactSource): Promise<void> {
     switch (source.kind) {
       case 'file':
-        this.#total = source.entry.size;
         await this.#archive(source.entry, [STAGED_FILE]);
         if (this.#tree.files === 0) throw unreadable(source.entry);
         return;
@@ -109,13 +107,12 @@ class Fetch {
   }
 
   async #read(entry: FileEntry, steps: readonly string[]): Promise<void> {
-    this.#call.signal.throwIfAborted();
+    this.#signal.throwIfAborted();
     const { bytes } = await this.#files.read(entry.path, 0, entry.size || 1);
     const file = orSkip(() => this.#tree.addFile(steps, entry.mode, new Date(entry.mtime)));
     if (!file) this.#tree.skipped.push(entry.path);
     file?.write(bytes);
     file?.end();
-    this.#progress();
   }
 
   /** A file or a whole folder, which becomes `at` in the tree. */
@@ -132,10 +129,9 @@ class Fetch {
       const steps = moved(item.name);
       const taken = steps && orSkip(() => this.#take(item, steps, moved));
       if (!taken) this.#tree.skipped.push(path.posix.join(above, shown(item.name)));
-      this.#progress();
       return taken instanceof WrittenFile ? taken : undefined;
     };
-    await readTar(await this.#files.archive(entry.path, this.#call.signal), take, this.#call.signal);
+    await readTar(await this.#files.archive(entry.path, this.#signal), take, this.#signal);
   }
 
   /** false or undefined: it cannot be had here. */
@@ -160,14 +156,18 @@ class Fetch {
         return false;
     }
   }
+}
 
-  #progress(): void {
+/** Tells how far it has come, a few times a second. */
+function progressOf(call: Call, total: number | undefined): (files: number, bytes: number) => void {
+  let told = Date.now();
+  return (files, bytes) => {
     const now = Date.now();
-    if (now - this.#told < PROGRESS_MS) return;
-    this.#told = now;
-    const total = this.#total === undefined ? {} : { total: this.#total };
-    this.#call.progress({ message: `downloading, ${this.#tree.files} files`, done: this.#tree.bytes, ...total });
-  }
+    if (now - told < PROGRESS_MS) return;
+    told = now;
+    const message = `downloading, ${files} ${files === 1 ? 'file' : 'files'}`;
+    call.progress({ message, done: bytes, ...(total === undefined ? {} : { total }) });
+  };
 }
 
 const below = (base: string, entry: FileEntry): string[] => stepsOf(fromText(path.posix.relative(base, entry.path)))!;

@@ -34,11 +34,16 @@ export class StagedTree {
   files = 0;
   bytes = 0;
   readonly #executable: boolean;
+  readonly #grew: (files: number, bytes: number) => void;
   #writing: WrittenFile | undefined;
 
-  constructor(beside: string, options: { readonly executable: boolean }) {
+  constructor(
+    beside: string,
+    options: { readonly executable: boolean; readonly grew: (files: number, bytes: number) => void },
+  ) {
     this.folder = fs.mkdtempSync(path.join(beside, '.coppice-download-'));
     this.#executable = options.executable;
+    this.#grew = options.grew;
   }
 
   /** Answers false when the name is taken by something that is no folder. */
@@ -58,6 +63,7 @@ export class StagedTree {
     const permissions = (mode & PERMISSIONS) | (this.#executable ? 0o100 | ((mode & 0o444) >> 2) : 0);
     this.#writing = new WrittenFile(placeOf(this.folder, steps), permissions, mtime, bytes => {
       this.bytes += bytes;
+      this.#grew(this.files, this.bytes);
     });
     folder.children.set(name, { kind: 'file' });
     this.files++;
