@@ -69,6 +69,9 @@ export const commands = {
 } as const satisfies Record<`coppice.${string}`, CommandText>;
 export type CommandId = keyof typeof commands;
 
+export const syncModes = ['on-run', 'off'] as const;
+export type SyncMode = (typeof syncModes)[number];
+
 export const networks = ['nat', 'none', 'host'] as const;
 export type Network = (typeof networks)[number];
 
@@ -124,6 +127,32 @@ export const settings = {
     scope: 'resource',
     restricted: true,
     description: 'What **Run in Sandbox** can reach.',
+  },
+  'coppice.sync.mode': {
+    default: 'on-run' as SyncMode,
+    schema: {
+      type: 'string',
+      enum: syncModes,
+      enumDescriptions: [
+        'Each run sees the whole workspace folder as it is on disk then.',
+        'A run sees nothing but its file.',
+      ],
+    },
+    scope: 'resource',
+    description: 'When the workspace folder is synced for sandboxes, where it appears as `/workspace/<folder>`.',
+  },
+  'coppice.sync.exclude': {
+    default: [] as readonly string[],
+    schema: { type: 'array', items: { type: 'string' } },
+    scope: 'resource',
+    description:
+      'Patterns as in `.gitignore` that are not synced, besides `.git`, `node_modules`, `__pycache__`, `.venv`, `target`, `dist`, `build` and the like.',
+  },
+  'coppice.sync.gitignore': {
+    default: true as boolean,
+    schema: { type: 'boolean' },
+    scope: 'resource',
+    description: 'Leave out what `.gitignore` files leave out.',
   },
 } as const satisfies Record<`coppice.${string}`, SettingText>;
 

@@ -26,6 +26,8 @@ print(f"working in {os.getcwd()}, file {__file__}")
 open("/root/made-in-the-sandbox.txt", "w").write("x" * 1000)
 print("and this is stderr", file=sys.stderr)
 `,
+  'try/part.py': 'answer = 42\n',
+  'try/whole.py': 'import part\nprint(f"the answer is {part.answer}")\n',
   'try/forever.sh': 'i=0; while true; do i=$((i + 1)); echo "tick $i"; sleep 0.2; done\n',
   'try/Makefile': 'all:\n\t@echo made by make in $$PWD\n',
   'try/look.sh': 'wc -c < /root/made-in-the-sandbox.txt\n',
@@ -100,6 +102,16 @@ describe('Run in Sandbox', () => {
     assert.ok(text.includes(`working in ${inside()}, file`), text);
     assert.match(text, /── stderr ──\nand this is stderr/);
     assert.match(text, /── exit 0 · /);
+  });
+
+  it('sees the whole folder, as it is on disk', async () => {
+    const first = await runFile('try/whole.py');
+    assert.match(await outputOf(first.operation_id), /the answer is 42/);
+    assert.match(first.directory_state_id ?? '', /^ds-/);
+    await vscode.workspace.fs.writeFile(file('try/part.py'), Buffer.from('answer = 43\n'));
+    const second = await runFile('try/whole.py');
+    assert.match(await outputOf(second.operation_id), /the answer is 43/);
+    assert.notEqual(second.directory_state_id, first.directory_state_id);
   });
 
   it('keeps the result as a new image of the tree', async () => {

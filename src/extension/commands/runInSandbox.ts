@@ -5,8 +5,9 @@ import type { VerbInput } from '../../protocol/verbs.ts';
 import { Disposable } from '../disposable.ts';
 import type { EngineConnection } from '../engineConnection.ts';
 import { settingOf } from '../settings.ts';
+import { syncLine } from '../terminal/lines.ts';
 import { extension, placeOf, runnerByFirstLine, runnerByName } from '../terminal/runner.ts';
-import { type SandboxCommand, SandboxTerminal } from '../terminal/sandboxTerminal.ts';
+import { type Preparation, type SandboxCommand, SandboxTerminal } from '../terminal/sandboxTerminal.ts';
 
 export interface RunOptions {
   readonly keep: boolean;
@@ -56,8 +57,9 @@ export class SandboxRuns extends Disposable {
     if (runner === undefined) return undefined;
     const folder = vscode.workspace.getWorkspaceFolder(file);
     const place = placeOf(file.path, folder && { name: folder.name, path: folder.uri.path });
-    const prepare = async (): Promise<VerbInput<'run'>> => {
-      const uploaded = await this.#upload(file);
+    const prepare = async (preparation: Preparation): Promise<VerbInput<'run'>> => {
+      const uploaded = await this.#upload(file); // Saved first; and it runs even when the sync leaves it out.
+      const state = folder && (await this.#sync(folder, place.cwd, preparation));
       const image = options.image ?? settingOf('coppice.image', file);
       return {
         command: runner,
@@ -69,10 +71,32 @@ export class SandboxRuns extends Disposable {
         timeout: 0,
         disposable: !options.keep,
         ...(image === '' ? {} : { image }),
+        ...(state === undefined ? {} : { directory_state_id: state }),
         ...(folder?.uri.scheme === 'file' ? { workspace: folder.uri.fsPath } : {}),
       };
     };
     return { name: options.keep ? `${name} (keep)` : name, title: `${runner} ${place.argument}`, prepare };
+  }
+
+  /** The folder as it is on disk now; undefined where it is not to be or cannot be synced. */
+  async #sync(
+    folder: vscode.WorkspaceFolder,
+    destination: string,
+    { signal, passing, say }: Preparation,
+  ): Promise<string | undefined> {
+    if (folder.uri.scheme !== 'file' || settingOf('coppice.sync.mode', folder.uri) === 'off') return undefined;
+    const state = await this.#connection.call(
+      'rsync',
+      {
+        source: folder.uri.fsPath,
+        destination,
+        exclude: [...settingOf('coppice.sync.exclude', folder.uri)],
+        gitignore: settingOf('coppice.sync.gitignore', folder.uri),
+      },
+      { signal, onProgress: ({ message }) => passing(message) },
+    );
+    if (!state.unchanged) say(syncLine(state));
+    return state.directory_state_id;
   }
 
   async #upload(file: vscode.Uri): Promise<string> {

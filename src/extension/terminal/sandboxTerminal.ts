@@ -6,20 +6,29 @@ import type { StreamName } from '../../protocol/events.ts';
 import type { OperationResult } from '../../protocol/schemas/operations.ts';
 import type { VerbInput } from '../../protocol/verbs.ts';
 import { asCoppiceError, type EngineConnection } from '../engineConnection.ts';
-import { endLine, failure, startLine } from './lines.ts';
+import { cancelledLine, endLine, failure, grey, startLine } from './lines.ts';
 
 export interface SandboxCommand {
   /** The terminal's name. */
   readonly name: string;
   /** What is shown as the command line. */
   readonly title: string;
-  /** Made anew for each run, so that a run again takes the file as it is then. */
-  prepare(): Promise<VerbInput<'run'>>;
+  /** Made anew for each run, so that a run again takes the files as they are then. */
+  prepare(progress: Preparation): Promise<VerbInput<'run'>>;
+}
+
+export interface Preparation {
+  readonly signal: AbortSignal;
+  /** Shown in the terminal until something else is written. */
+  readonly passing: (text: string) => void;
+  /** Stays in the terminal. */
+  readonly say: (text: string) => void;
 }
 
 const LONGEST_WAIT_S = 604_800;
 const CTRL_C = '\u0003';
 const CTRL_D = '\u0004';
+const CLEAR_LINE = '\r\u001b[2K';
 
 /** One command in a sandbox, shown as a terminal: live output, Ctrl-C cancels, Enter runs it again. */
 export class SandboxTerminal implements vscode.Pseudoterminal {
@@ -30,8 +39,9 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
   readonly #command: SandboxCommand;
   #running = false;
   #operation: string | undefined;
-  #cancelled = false;
+  #abort = new AbortController();
   #atLineStart = true;
+  #passing = false;
 
   readonly onDidWrite = this.#written.event;
   readonly onDidClose = this.#closed.event;
@@ -66,7 +76,7 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
   async run(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
-    this.#cancelled = false;
+    this.#abort = new AbortController();
     this.#operation = undefined;
     this.#line(startLine(this.#command.title));
     try {
@@ -79,7 +89,7 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
   }
 
   async cancel(): Promise<void> {
-    this.#cancelled = true;
+    this.#abort.abort();
     if (this.#operation === undefined) return;
     try {
       await this.#connection.call('cancel_operation', { operation_id: this.#operation });
@@ -89,12 +99,17 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
   }
 
   async #start(): Promise<OperationResult> {
-    const input = await this.#command.prepare();
+    const input = await this.#command.prepare({
+      signal: this.#abort.signal,
+      passing: text => this.#pass(text),
+      say: text => this.#line(grey(text)),
+    });
+    this.#abort.signal.throwIfAborted();
     const client = await this.#connection.client();
     const { operation_id } = await client.call('run', { ...input, wait: false });
     this.#operation = operation_id;
     this.#log.info(`${operation_id}: ${this.#command.title}`);
-    if (this.#cancelled) await this.cancel();
+    if (this.#abort.signal.aborted) await this.cancel();
     const finished = client.call('wait_operations', {
       operation_ids: [operation_id],
       timeout: LONGEST_WAIT_S,
@@ -118,8 +133,8 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
   }
 
   #fail(error: CoppiceError): void {
-    this.#log.error(`${this.#command.title}: ${error.message} ${error.fix ?? ''}`);
-    this.#line(failure(error));
+    if (error.code !== 'cancelled') this.#log.error(`${this.#command.title}: ${error.message} ${error.fix ?? ''}`);
+    this.#line(error.code === 'cancelled' ? cancelledLine() : failure(error));
   }
 
   /** A line of our own, never glued to the program's last one. */
@@ -127,8 +142,15 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
     this.#write(`${this.#atLineStart ? '' : '\n'}${text}\n`);
   }
 
+  #pass(text: string): void {
+    this.#passing = true;
+    this.#written.fire(`${CLEAR_LINE}${grey(text)}`);
+  }
+
   #write(text: string): void {
     if (text === '') return;
+    if (this.#passing) this.#written.fire(CLEAR_LINE);
+    this.#passing = false;
     this.#atLineStart = text.endsWith('\n');
     this.#written.fire(text.replaceAll(/\r?\n/g, '\r\n'));
   }
