@@ -19,7 +19,7 @@ import { call, gate, Parts, uuid } from './parts.ts';
 
 const image = uuid(1);
 /** No folder is synced here. */
-const noStates = { layer: () => undefined } as unknown as StateLayers;
+const noStates = { find: () => undefined } as unknown as StateLayers;
 let parts: Parts;
 let forced: ForcedRuntime;
 let sandboxes: Sandboxes;
