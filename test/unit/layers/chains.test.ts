@@ -29,7 +29,9 @@ if (inside === undefined) {
           : '';
       const time = stats.isSymbolicLink() ? 0 : Math.round(stats.mtimeMs * 10);
       lines.push(`${name} ${stats.mode.toString(8)} ${stats.uid}:${stats.gid} ${time} ${content}`);
-      if (stats.isDirectory()) for (const entry of fs.readdirSync(place).sort()) walk(path.join(name, entry));
+      if (!stats.isDirectory()) return;
+      const names = fs.readdirSync(place).filter(entry => !entry.includes('\uFFFD'));
+      for (const entry of names.sort()) walk(path.join(name, entry));
     };
     for (const name of only) walk(name);
     return lines;
@@ -141,6 +143,12 @@ if (inside === undefined) {
           diff.map(entry => entry.path),
           ['/root/child'],
         );
+        await store.look(last, root =>
+          assert.equal(
+            fs.readFileSync(Buffer.concat([Buffer.from(`${root}/root/`), odd, Buffer.from('/'), odd]), 'utf8'),
+            'odd',
+          ),
+        );
         const reopened = store.open();
         await reopened.reap([last], []);
         await reopened.settled();
@@ -148,7 +156,8 @@ if (inside === undefined) {
         await store.look(last, root => assert.deepEqual(snapshot(root, ...shown), whole));
       });
 
-      test('a chain of 200 runs', { timeout: 120_000 }, async () => {
+      // Once is enough: on `host:` each run mounts four times as much.
+      test('a chain of 200 runs', { timeout: 120_000, skip: kind === 'host' }, async () => {
         let image = base;
         for (let i = 0; i < 200; i++)
           image = await store.commit(`deep-${i}`, image, root =>
@@ -173,7 +182,12 @@ function seed(root: string): void {
     fs.writeFileSync(path.join(root, `root/gone/deep/${i}`), `${i}`);
   }
   fs.writeFileSync(path.join(root, 'root/a/deep/er/file'), 'deep');
+  // Names are bytes.
+  fs.mkdirSync(Buffer.concat([Buffer.from(`${root}/root/`), odd]));
+  fs.writeFileSync(Buffer.concat([Buffer.from(`${root}/root/`), odd, Buffer.from('/'), odd]), 'odd');
 }
+
+const odd = Buffer.from([0x61, 0xff, 0x62]);
 
 /** In turns everything that a layer can do to those below. */
 function disturb(root: string, i: number): void {

@@ -97,6 +97,31 @@ if (inside === undefined) {
       assert.equal(await changed(without, root => fs.mkdirSync(full(root))), true);
     });
 
+    test('names that are not text are kept, counted and told', async () => {
+      const odd = Buffer.from([0x61, 0xff, 0x62]);
+      const at = (root: string) => Buffer.concat([Buffer.from(`${root}/root/`), odd]);
+      const one = await store.commit('odd', host, root => {
+        fs.mkdirSync(at(root));
+        fs.writeFileSync(Buffer.concat([at(root), Buffer.from('/in')]), 'x'.repeat(5000));
+      });
+      const touched = (root: string) => {
+        fs.writeFileSync(Buffer.concat([at(root), Buffer.from('/x')]), '');
+        fs.unlinkSync(Buffer.concat([at(root), Buffer.from('/x')]));
+      };
+      assert.equal(await changed(one, touched), false);
+      const paths = (await store.views.diff(host, one, '/')).map(entry => `${entry.path} ${entry.size}`);
+      assert.deepEqual(paths, ['/root/a\uFFFDb 0', '/root/a\uFFFDb/in 5000']);
+      assert.equal((await store.views.files(one).list('/root')).length, 1);
+      assert.equal((await store.views.files(one).glob('/root/**/in')).length, 1);
+      const grep = { path: '/root', pattern: 'xxx', ignoreCase: false, glob: undefined, maxTotal: 5 };
+      assert.equal((await store.views.files(one).grep(grep)).matches.length, 1);
+    });
+
+    test('the mode of a top is kept', async () => {
+      const one = await store.commit('top', host, root => fs.chmodSync(path.join(root, 'opt'), 0o700));
+      await store.look(one, root => assert.equal(fs.statSync(path.join(root, 'opt')).mode & 0o777, 0o700));
+    });
+
     test('a commit keeps what was written, and only that', async () => {
       const upper = await store.run(host, () => {});
       assert.equal(await store.store.commitUpper('none', upper, host), 'unchanged');

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { entriesOf, look, namesOf } from './bytePaths.ts';
 import { below, type MountPlan, type MountPoint, mountPoints, mountView, type Overlays } from './mountPlan.ts';
 
 /**
@@ -34,15 +35,15 @@ interface RawFolder {
 
 /** True: changed for sure. Paths that only a merged view can judge are added to `doubts`. */
 function rawChange(folder: RawFolder, name: string, skip: ReadonlySet<string>, doubts: string[]): boolean {
-  for (const entry of fs.readdirSync(folder.place, { withFileTypes: true })) {
+  for (const entry of entriesOf(folder.place)) {
     if (skip.has(entry.name)) continue;
     if (!entry.isDirectory()) return true;
     const child = below(name, entry.name);
-    const place = path.join(folder.place, entry.name);
+    const place = `${folder.place}/${entry.name}`;
     const lowers = lowerFolders(folder.lowers, entry.name);
     // New here, or in the place of something that was no folder.
-    if (lowers === undefined || differs(fs.lstatSync(place), fs.lstatSync(lowers[0]!))) return true;
-    if (!folder.exact || lowers.some(lower => fs.readdirSync(lower).length > 0)) doubts.push(child);
+    if (lowers === undefined || differs(look(place)!, look(lowers[0]!)!)) return true;
+    if (!folder.exact || lowers.some(lower => namesOf(lower).length > 0)) doubts.push(child);
     if (rawChange({ place, lowers, exact: folder.exact && lowers.length === 1 }, child, new Set(), doubts)) return true;
   }
   return false;
@@ -51,10 +52,10 @@ function rawChange(folder: RawFolder, name: string, skip: ReadonlySet<string>, d
 function lowerFolders(lowers: readonly string[], name: string): string[] | undefined {
   const found: string[] = [];
   for (const lower of lowers) {
-    const stats = fs.lstatSync(path.join(lower, name), { throwIfNoEntry: false });
+    const stats = look(`${lower}/${name}`);
     if (stats === undefined) continue;
     if (!stats.isDirectory()) break;
-    found.push(path.join(lower, name));
+    found.push(`${lower}/${name}`);
   }
   return found.length === 0 ? undefined : found;
 }
@@ -87,7 +88,7 @@ async function viewsDiffer(
   try {
     const before = await view('before', point.lower);
     const after = await view('after', [upper, ...point.lower]);
-    return doubts.some(name => listingDiffers(path.join(before, name), path.join(after, name)));
+    return doubts.some(name => listingDiffers(`${before}/${name}`, `${after}/${name}`));
   } finally {
     void cleanUp(folder, mounted, overlays);
   }
@@ -103,8 +104,8 @@ async function cleanUp(folder: string, mounted: readonly string[], overlays: Ove
 }
 
 function listingDiffers(before: string, after: string): boolean {
-  const stats = fs.lstatSync(before, { throwIfNoEntry: false });
-  if (!stats?.isDirectory() || differs(stats, fs.lstatSync(after))) return true;
+  const stats = look(before);
+  if (!stats?.isDirectory() || differs(stats, look(after)!)) return true;
   // No file was written anywhere, so what is there after was there before: only what went away can differ.
-  return fs.readdirSync(before).length !== fs.readdirSync(after).length;
+  return namesOf(before).length !== namesOf(after).length;
 }

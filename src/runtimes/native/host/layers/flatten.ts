@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { bytes, look, namesOf, text } from './bytePaths.ts';
 import { below, type MountPlan, mountPlan, type Overlays } from './mountPlan.ts';
 import { TimeSlices } from './timeSlices.ts';
 
@@ -43,7 +44,7 @@ export async function flatten(options: FlattenOptions): Promise<void> {
     await everyTop(options, async (name, layers, skip) => {
       const place = at(options, name);
       await linkFiles(place, layers, skip);
-      copyAttributes(place.target, fs.lstatSync(place.merged));
+      copyAttributes(place.target, look(place.merged)!);
     });
   } finally {
     await overlays.unmount(view);
@@ -52,6 +53,7 @@ export async function flatten(options: FlattenOptions): Promise<void> {
   for (const top of base.tops) removeIfBare(below(target, top.name));
 }
 
+/** Byte paths. */
 interface Place {
   /** In the view of all. */
   readonly merged: string;
@@ -103,38 +105,39 @@ async function shapeFolder(
     const there = look(next.base);
     if (!merged.isDirectory()) {
       // A file hides a folder only where a whiteout stood first.
-      if (there?.isDirectory()) fs.rmSync(next.base, { recursive: true });
+      if (there?.isDirectory()) fs.rmSync(bytes(next.base), { recursive: true });
       continue;
     }
-    if (there !== undefined && !there.isDirectory()) fs.unlinkSync(next.base);
-    if (!there?.isDirectory()) fs.mkdirSync(next.base);
+    if (there !== undefined && !there.isDirectory()) fs.unlinkSync(bytes(next.base));
+    if (!there?.isDirectory()) fs.mkdirSync(bytes(next.base));
     await shapeFolder(next, foldersOf(layers, name), new Set(), false, pacing);
     copyAttributes(next.base, merged);
   }
 }
 
 function hideMissing(place: Place, top: boolean): void {
-  const shown = new Set(fs.readdirSync(place.merged));
-  const there = fs.readdirSync(place.base);
+  const shown = new Set(namesOf(place.merged));
+  const there = namesOf(place.base);
   const missing = there.filter(name => !shown.has(name));
-  for (const name of missing) fs.rmSync(`${place.base}/${name}`, { recursive: true });
+  for (const name of missing) fs.rmSync(bytes(`${place.base}/${name}`), { recursive: true });
   if (missing.length === 0 || missing.length < there.length || top) return;
   // Nothing of the base is left: made anew the folder is opaque, in place of a whiteout for each name.
-  fs.rmdirSync(place.base);
-  fs.mkdirSync(place.base);
+  fs.rmdirSync(bytes(place.base));
+  fs.mkdirSync(bytes(place.base));
 }
 
 /** Its time is set in any case: that makes the kernel copy the folder up. */
 function copyAttributes(place: string, from: fs.Stats): void {
-  const there = fs.lstatSync(place);
-  if (there.uid !== from.uid || there.gid !== from.gid) fs.lchownSync(place, from.uid, from.gid);
-  if ((there.mode & 0o7777) !== (from.mode & 0o7777) || there.uid !== from.uid) fs.chmodSync(place, from.mode & 0o7777);
+  const there = look(place)!;
+  if (there.uid !== from.uid || there.gid !== from.gid) fs.lchownSync(bytes(place), from.uid, from.gid);
+  if ((there.mode & 0o7777) !== (from.mode & 0o7777) || there.uid !== from.uid)
+    fs.chmodSync(bytes(place), from.mode & 0o7777);
   setTimes(place, from);
 }
 
 /** As seconds: a Date would lose what is below a millisecond. */
 function setTimes(place: string, from: fs.Stats): void {
-  fs.utimesSync(place, from.atimeMs / 1000, from.mtimeMs / 1000);
+  fs.utimesSync(bytes(place), from.atimeMs / 1000, from.mtimeMs / 1000);
 }
 
 async function linkFiles(
@@ -160,24 +163,20 @@ async function linkFiles(
 /** What a merged view shows of a touched name is what the topmost layer has that names it. */
 function linkTopmost(place: Place, layers: readonly string[], name: string, merged: fs.Stats): void {
   const layer = layers.find(layer => look(`${layer}/${name}`) !== undefined)!;
-  const source = fs.lstatSync(`${layer}/${name}`);
+  const source = look(`${layer}/${name}`)!;
   if (source.mode !== merged.mode || source.size !== merged.size || source.mtimeMs !== merged.mtimeMs)
-    throw new Error(`${place.merged} is not what ${layer} has: the layers were not merged`);
-  fs.rmSync(place.target, { force: true });
-  fs.linkSync(`${layer}/${name}`, place.target);
+    throw new Error(`${text(place.merged)} is not what ${layer} has: the layers were not merged`);
+  fs.rmSync(bytes(place.target), { force: true });
+  fs.linkSync(bytes(`${layer}/${name}`), bytes(place.target));
 }
 
 function namesIn(layers: readonly string[]): Set<string> {
-  return new Set(layers.flatMap(layer => fs.readdirSync(layer)));
+  return new Set(layers.flatMap(namesOf));
 }
 
 /** Those that have a folder of that name. */
 function foldersOf(layers: readonly string[], name: string): string[] {
   return layers.map(layer => `${layer}/${name}`).filter(folder => look(folder)?.isDirectory());
-}
-
-function look(place: string): fs.Stats | undefined {
-  return fs.lstatSync(place, { throwIfNoEntry: false });
 }
 
 function workFolder(work: string, point: string): string {

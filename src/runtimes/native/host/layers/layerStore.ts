@@ -196,7 +196,7 @@ export class LayerStore {
   ): Promise<'unchanged' | { readonly data: ImageData; readonly size: number }> {
     if (!(await this.changed(upper, image))) return 'unchanged';
     const below = imageData(image);
-    for (const top of below.host ? this.#machine.folders : []) removeIfEmpty(path.join(upper, top));
+    for (const top of below.host ? this.#machine.folders : []) removeIfBare(path.join(upper, top));
     const size = await treeSize(upper, 'whole');
     const id = this.#newId();
     const parent = below.layers.find(layer => !below.laid.includes(layer)) ?? null;
@@ -248,14 +248,16 @@ export class LayerStore {
   /** At the start of the engine: whatever was there before and belongs to none of these images goes. */
   async reap(images: readonly RuntimeImage[], runs: readonly string[]): Promise<void> {
     const needed = this.#needed(images);
+    const living = new Set(runs);
+    // Looked at before anything is awaited: what begins meanwhile is not left over.
+    const dead = fs.readdirSync(this.#options.runs).filter(run => !living.has(run));
+    const meta = fs.readdirSync(this.#options.meta);
     await this.#remove(this.#found.filter(id => !needed.has(id) && this.has(id)));
-    for (const name of fs.readdirSync(this.#options.meta)) {
+    for (const name of meta) {
       const id = name.slice(0, name.indexOf('.'));
       if (!this.has(id)) fs.rmSync(path.join(this.#options.meta, name), { force: true });
     }
-    const living = new Set(runs);
-    for (const run of fs.readdirSync(this.#options.runs).filter(run => !living.has(run)))
-      this.#dropLater(path.join(this.#options.runs, run));
+    for (const run of dead) this.#dropLater(path.join(this.#options.runs, run));
   }
 
   /** Resolves when what was dropped so far is off the disk, and no chain is being merged. */
@@ -476,11 +478,9 @@ function architectureOf(arch: NodeJS.Architecture): string {
   return arch === 'x64' ? 'amd64' : arch === 'ia32' ? '386' : arch;
 }
 
-function removeIfEmpty(folder: string): void {
-  try {
-    fs.rmdirSync(folder);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw error;
-  }
+/** A folder that was made for the run to mount over, and still is as it was made. */
+function removeIfBare(folder: string): void {
+  const stats = fs.lstatSync(folder, { throwIfNoEntry: false });
+  if (stats === undefined || (stats.mode & 0o7777) !== 0o755 || stats.uid !== 0 || stats.gid !== 0) return;
+  if (fs.readdirSync(folder).length === 0) fs.rmdirSync(folder);
 }

@@ -1,5 +1,4 @@
-import * as fs from 'node:fs';
-import * as path from 'node:path';
+import { entriesOf, look } from './bytePaths.ts';
 import { TimeSlices } from './timeSlices.ts';
 
 /** Names of an inode seen so far, when one tree after another is counted. */
@@ -14,8 +13,8 @@ export async function treeSize(root: string, count: 'whole' | 'freed', links: Se
   let size = 0;
   const slices = new TimeSlices();
   for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
-    for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
-      const place = path.join(folder, entry.name);
+    for (const entry of entriesOf(folder)) {
+      const place = `${folder}/${entry.name}`;
       if (entry.isDirectory()) pending.push(place);
       else if (entry.isFile()) size += bytesOf(place, count, links);
     }
@@ -26,8 +25,7 @@ export async function treeSize(root: string, count: 'whole' | 'freed', links: Se
 }
 
 function bytesOf(file: string, count: 'whole' | 'freed', links: SeenLinks): number {
-  // A name that is not UTF-8 cannot be looked up by its text.
-  const stats = fs.lstatSync(file, { throwIfNoEntry: false });
+  const stats = look(file);
   if (stats === undefined) return 0;
   if (stats.nlink > 1) {
     const seen = (links.get(stats.ino) ?? 0) + 1;

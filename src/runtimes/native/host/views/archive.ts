@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import * as path from 'node:path';
 import type { LinuxRootedFolder } from '../../../../paths/linuxRooted.ts';
 import { CoppiceError } from '../../../../protocol/errors.ts';
+import { text } from '../layers/bytePaths.ts';
 import { normal } from './viewFiles.ts';
 import { canonical } from './walk.ts';
 
@@ -22,7 +23,7 @@ export async function archiveTo(
 ): Promise<void> {
   const asked = normal(name);
   root.lstat(asked);
-  const folder = canonical(root, path.posix.dirname(asked));
+  const folder = text(canonical(root, path.posix.dirname(asked)));
   const entry = asked === '/' ? '.' : path.posix.basename(asked);
   const options = ['--create', '--format=gnu', '--numeric-owner', '--hard-dereference', '--ignore-failed-read'];
   const child = spawn('tar', [...options, '--warning=no-file-ignored', `--directory=${folder}`, '--', entry], {

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { CoppiceError } from '../../../../protocol/errors.ts';
 import type { DiffEntry } from '../../../../protocol/schemas/files.ts';
+import { bytes, namesOf, text } from '../layers/bytePaths.ts';
 import type { ImageData } from '../layers/imageData.ts';
 import type { LayerStore } from '../layers/layerStore.ts';
 import { below } from '../layers/mountPlan.ts';
@@ -49,7 +50,7 @@ interface Folders {
   readonly layers: readonly string[];
 }
 
-/** Plain paths are safe here: each step was seen to be a folder, and nothing of it changes any more. */
+/** Byte paths, used as they are: each step was seen to be a folder, and nothing of it changes any more. */
 class Diff {
   readonly entries: DiffEntry[] = [];
   /** No common ground at all: the machine's folders are in no layer. */
@@ -62,7 +63,10 @@ class Diff {
   }
 
   async from(start: string, roots: Folders): Promise<void> {
-    const steps = start.split('/').filter(step => step !== '');
+    const steps = Buffer.from(start)
+      .toString('latin1')
+      .split('/')
+      .filter(step => step !== '');
     const last = steps.pop();
     if (last === undefined) return this.#folder('', roots);
     let folders = roots;
@@ -73,11 +77,11 @@ class Diff {
       throw new CoppiceError('path_not_found', `${start} is in neither image`, { data: { path: start } });
     }
     if (this.#unrelated || folders.layers.some(layer => look(`${layer}/${last}`) !== undefined))
-      await this.#pair(start, before, after, into(folders, last));
+      await this.#pair(Buffer.from(start).toString('latin1'), before, after, into(folders, last));
   }
 
   async #folder(name: string, folders: Folders): Promise<void> {
-    const names = new Set(folders.layers.flatMap(layer => fs.readdirSync(layer)));
+    const names = new Set(folders.layers.flatMap(namesOf));
     this.#addUnnamed(names, folders.before, folders.after);
     this.#addUnnamed(names, folders.after, folders.before);
     for (const entry of [...names].sort()) {
@@ -130,7 +134,7 @@ class Diff {
 
   #add(change: DiffEntry['change'], path: string, before: Seen | undefined, after: Seen | undefined): void {
     this.entries.push({
-      path,
+      path: text(path),
       change,
       type: typeOf((after ?? before)!),
       size: sizeOf(after),
@@ -143,7 +147,7 @@ type Seen = fs.BigIntStats;
 
 function look(place: string): Seen | undefined {
   try {
-    return fs.lstatSync(place, { bigint: true, throwIfNoEntry: false });
+    return fs.lstatSync(bytes(place), { bigint: true, throwIfNoEntry: false });
   } catch (error) {
     // One of the folders above is a file in this image.
     if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
@@ -161,7 +165,7 @@ function into(folders: Folders, name: string): Folders {
 
 function openFolder(place: string): fs.Dir | undefined {
   try {
-    return fs.opendirSync(place);
+    return fs.opendirSync(bytes(place), { encoding: 'latin1' as BufferEncoding });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EACCES') return undefined;
     throw error;
@@ -170,7 +174,7 @@ function openFolder(place: string): fs.Dir | undefined {
 
 function readable(place: string): string[] {
   try {
-    return fs.readdirSync(place);
+    return namesOf(place);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EACCES') return [];
     throw error;
@@ -180,7 +184,8 @@ function readable(place: string): string[] {
 function differs(before: Seen, after: Seen, at: Folders): boolean {
   if (before.mode !== after.mode || before.uid !== after.uid || before.gid !== after.gid) return true;
   if (before.isDirectory()) return false;
-  if (before.isSymbolicLink()) return !fs.readlinkSync(at.before, 'buffer').equals(fs.readlinkSync(at.after, 'buffer'));
+  if (before.isSymbolicLink())
+    return !fs.readlinkSync(bytes(at.before), 'buffer').equals(fs.readlinkSync(bytes(at.after), 'buffer'));
   return before.size !== after.size || before.mtimeNs !== after.mtimeNs || before.rdev !== after.rdev;
 }
 

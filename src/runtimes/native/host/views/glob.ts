@@ -2,7 +2,8 @@ import { Minimatch } from 'minimatch';
 import type { LinuxRootedFolder } from '../../../../paths/linuxRooted.ts';
 import { RootedError } from '../../../../paths/rooted.ts';
 import type { FileEntry } from '../../../../protocol/schemas/files.ts';
-import { entryAt, normal } from './viewFiles.ts';
+import { bytes } from '../layers/bytePaths.ts';
+import { entryAt, fileEntry, normal } from './viewFiles.ts';
 import { walk } from './walk.ts';
 
 /**
@@ -16,7 +17,7 @@ export async function globView(root: LinuxRootedFolder, pattern: string, signal?
   try {
     if (folder === normal(pattern)) return [entryAt(root, folder)];
     for await (const entry of walk(root, folder, name => matcher.match(name, true), signal)) {
-      if (matcher.match(entry.path)) found.push(entryAt(root, entry.path));
+      if (matcher.match(entry.path)) found.push(fileEntry(entry.path, bytes(entry.place)));
     }
   } catch (error) {
     // A start that is not there matches nothing.

@@ -3,10 +3,12 @@ import { Worker } from 'node:worker_threads';
 import type { LinuxRootedFolder } from '../../../../paths/linuxRooted.ts';
 import { CoppiceError, invalidInput } from '../../../../protocol/errors.ts';
 import type { GrepOptions, GrepResult } from '../../../runtime.ts';
+import { bytes } from '../layers/bytePaths.ts';
 import { globMatcher } from './glob.ts';
 import { normal } from './viewFiles.ts';
 import { walk } from './walk.ts';
 
+const { O_RDONLY, O_NOFOLLOW } = fs.constants;
 /** Larger files are not searched: logs and disk images, not sources. */
 const maxFile = 8 * 1024 * 1024;
 const batchBytes = 1024 * 1024;
@@ -62,13 +64,13 @@ async function* searchedFiles(root: LinuxRootedFolder, options: GrepOptions): As
   const start = normal(options.path);
   const wanted = fileFilter(start, options.glob);
   if (root.stat(start).isFile()) {
-    const text = readText(root, start);
+    const text = readText(() => root.openFile(start));
     if (text !== undefined) yield { path: start, text };
     return;
   }
   for await (const entry of walk(root, start, () => true, options.signal)) {
     if (!entry.type.isFile() || !wanted(entry.path)) continue;
-    const text = readText(root, entry.path);
+    const text = readText(() => fs.openSync(bytes(entry.place), O_RDONLY | O_NOFOLLOW));
     if (text !== undefined) yield { path: entry.path, text };
   }
 }
@@ -85,18 +87,18 @@ function fileFilter(start: string, glob: string | undefined): (path: string) => 
 }
 
 /** undefined: too large, binary, or not for us to read. */
-function readText(root: LinuxRootedFolder, name: string): string | undefined {
+function readText(open: () => number): string | undefined {
   let fd: number;
   try {
-    fd = root.openFile(name);
+    fd = open();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EACCES') return undefined;
     throw error;
   }
   try {
     if (fs.fstatSync(fd).size > maxFile) return undefined;
-    const bytes = fs.readFileSync(fd);
-    return bytes.subarray(0, binaryLooksLike).includes(0) ? undefined : bytes.toString();
+    const content = fs.readFileSync(fd);
+    return content.subarray(0, binaryLooksLike).includes(0) ? undefined : content.toString();
   } finally {
     fs.closeSync(fd);
   }

@@ -5,6 +5,7 @@ import { RootedError } from '../../../../paths/rooted.ts';
 import { CoppiceError } from '../../../../protocol/errors.ts';
 import type { FileEntry } from '../../../../protocol/schemas/files.ts';
 import type { GrepOptions, GrepResult } from '../../../runtime.ts';
+import { bytes, namesOf, text } from '../layers/bytePaths.ts';
 import { archiveTo } from './archive.ts';
 import { globView } from './glob.ts';
 import { grepView } from './grep.ts';
@@ -90,27 +91,24 @@ export function asCoppiceError(error: unknown, where: string, name: string): unk
 }
 
 export function entryAt(root: LinuxRootedFolder, name: string): FileEntry {
-  return root.at(name, {}, place => fileEntry(name, fs.lstatSync(place), place));
+  return root.at(name, {}, place => fileEntry(name, place));
 }
 
-/** What goes away or cannot be looked up by its text is left out. */
 export function listFolder(root: LinuxRootedFolder, folder: string): FileEntry[] {
   const fd = root.openFolder(folder);
   try {
     const here = byDescriptor(fd);
-    return fs
-      .readdirSync(here)
-      .sort()
-      .flatMap(name => {
-        const stats = fs.lstatSync(`${here}/${name}`, { throwIfNoEntry: false });
-        return stats === undefined ? [] : [fileEntry(path.posix.join(folder, name), stats, `${here}/${name}`)];
-      });
+    return namesOf(here)
+      .map(name => fileEntry(path.posix.join(folder, text(name)), bytes(`${here}/${name}`)))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
   } finally {
     fs.closeSync(fd);
   }
 }
 
-function fileEntry(name: string, stats: fs.Stats, place: fs.PathLike): FileEntry {
+/** `name` is shown, `place` is where it is. */
+export function fileEntry(name: string, place: fs.PathLike): FileEntry {
+  const stats = fs.lstatSync(place);
   return {
     path: name,
     name: path.posix.basename(name) || '/',

@@ -1,12 +1,13 @@
 import * as fs from 'node:fs';
 import { byDescriptor, type LinuxRootedFolder } from '../../../../paths/linuxRooted.ts';
+import { entriesOf as byteEntries, text } from '../layers/bytePaths.ts';
 import { TimeSlices } from '../layers/timeSlices.ts';
 
 export interface Walked {
   /** Absolute inside the image. */
   readonly path: string;
   readonly type: fs.Dirent;
-  /** Its place on this machine, good while the view is mounted. No link leads there: the view cannot change. */
+  /** A byte path on this machine, good while the view is mounted. No link leads there: the view cannot change. */
   readonly place: string;
 }
 
@@ -32,11 +33,11 @@ export async function* walk(
   }
 }
 
-/** Where a folder of the view really is, every link on the way resolved inside the view. */
+/** The byte path where a folder of the view really is, every link on the way resolved inside the view. */
 export function canonical(root: LinuxRootedFolder, folder: string): string {
   const fd = root.openFolder(folder);
   try {
-    return fs.readlinkSync(byDescriptor(fd));
+    return fs.readlinkSync(byDescriptor(fd), { encoding: 'latin1' });
   } finally {
     fs.closeSync(fd);
   }
@@ -45,10 +46,9 @@ export function canonical(root: LinuxRootedFolder, folder: string): string {
 /** Last one first, to be popped. A folder that may not be read is shown as empty. */
 function entriesOf(place: string, folder: string): Walked[] {
   try {
-    return fs
-      .readdirSync(place, { withFileTypes: true })
+    return byteEntries(place)
       .sort((a, b) => (a.name < b.name ? 1 : -1))
-      .map(type => ({ path: `${folder}/${type.name}`, type, place: `${place}/${type.name}` }));
+      .map(type => ({ path: `${folder}/${text(type.name)}`, type, place: `${place}/${type.name}` }));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EACCES') return [];
     throw error;
