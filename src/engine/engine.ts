@@ -34,6 +34,11 @@ import { StateStore } from './sync/stateStore.ts';
 import { stateVerbs } from './sync/stateVerbs.ts';
 import { Sync } from './sync/sync.ts';
 
+/** Most engines stay a few minutes; one that is used all day collects a few times. */
+const FIRST_COLLECT_MS = 5 * 60_000;
+const COLLECT_INTERVAL_MS = 6 * 3_600_000;
+const KEEP_STATES_MS = 14 * 86_400_000;
+
 /** The domain, put together: stores, operations, verbs over one runtime. Knows nothing of sockets. */
 export class Engine {
   readonly events = new EventBus();
@@ -48,6 +53,7 @@ export class Engine {
   readonly #drift: HostDrift;
   readonly #sync: Sync;
   readonly #log: Log;
+  #collecting: NodeJS.Timeout | undefined;
   readonly #handlers: Handlers;
 
   constructor(
@@ -159,6 +165,22 @@ export class Engine {
     this.#runtime
       .reap({ images: this.#images.living().map(toRuntimeImage), sandboxes: [] })
       .catch(error => this.#log.error('cleaning up after an earlier engine', error));
+    this.#collectStatesIn(FIRST_COLLECT_MS);
+  }
+
+  #collectStatesIn(delay: number): void {
+    this.#collecting = setTimeout(() => {
+      this.#collectStates();
+      this.#collectStatesIn(COLLECT_INTERVAL_MS);
+    }, delay);
+    this.#collecting.unref();
+  }
+
+  #collectStates(): void {
+    this.#sync
+      .collect(Date.now() - KEEP_STATES_MS)
+      .then(({ states, blobs }) => this.#log.info(`collected ${states} directory states, ${blobs} blobs`))
+      .catch(error => this.#log.error('collecting directory states', error));
   }
 
   async dispatch(verb: string, input: unknown, call: Call): Promise<unknown> {
@@ -188,6 +210,7 @@ export class Engine {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#collecting);
     await this.#stopAll();
     await this.#sync.close();
     await this.#runtime.close();

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import {
+  chmodSync,
   createReadStream,
   createWriteStream,
   existsSync,
@@ -40,7 +41,8 @@ export class Blobs {
 
   put(bytes: Buffer): { readonly sha256: string; readonly size: number } {
     const sha256 = createHash('sha256').update(bytes).digest('hex');
-    if (!this.has(sha256)) {
+    if (this.has(sha256)) this.#renew(sha256);
+    else {
       const incoming = path.join(this.#incoming, randomUUID());
       writeFileSync(incoming, bytes, { mode: 0o600, flush: true });
       this.#keep(incoming, sha256);
@@ -64,11 +66,18 @@ export class Blobs {
       });
       const sha256 = hash.digest('hex');
       const { size } = statSync(incoming);
-      if (!this.has(sha256)) this.#keep(incoming, sha256);
+      if (this.has(sha256)) this.#renew(sha256);
+      else this.#keep(incoming, sha256);
       return { sha256, size };
     } finally {
       rmSync(incoming, { force: true });
     }
+  }
+
+  /** Makes it young, so that it is not collected before it is written down who needs it. Its other times are a tree's too. */
+  #renew(sha256: string): void {
+    const blob = this.path(sha256);
+    chmodSync(blob, statSync(blob).mode & 0o7777);
   }
 
   #keep(incoming: string, sha256: string): void {

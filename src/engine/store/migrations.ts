@@ -100,6 +100,12 @@ export const migrations: readonly string[] = [
     used_at INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX states_by_source ON states(source);
+  -- States that nothing named for a while: what they were, not what was in them.
+  CREATE TABLE collected_states (
+    id TEXT PRIMARY KEY,
+    source TEXT NOT NULL,
+    at INTEGER NOT NULL
+  ) STRICT;
   -- Folders of states, by the hash of their entries: states share what is the same in them.
   CREATE TABLE trees (
     object TEXT PRIMARY KEY,

@@ -54,14 +54,20 @@ export class StateStore {
 
   find(id: string): StateRecord {
     const state = this.lookUp(id);
-    if (!state) {
-      throw new CoppiceError('state_not_found', `no directory state ${id}`, {
+    if (state) return state;
+    const collected = this.#database.get<{ source: string }>('SELECT source FROM collected_states WHERE id = ?', id);
+    if (collected) {
+      throw new CoppiceError('state_collected', `directory state ${id} was not used for long and is no longer kept`, {
         field: 'directory_state_id',
-        fix: 'Sync the folder: coppice sync.',
-        data: { directory_state_id: id },
+        fix: `Sync ${collected.source} again.`,
+        data: { directory_state_id: id, source: collected.source },
       });
     }
-    return state;
+    throw new CoppiceError('state_not_found', `no directory state ${id}`, {
+      field: 'directory_state_id',
+      fix: 'Sync the folder: coppice sync.',
+      data: { directory_state_id: id },
+    });
   }
 
   /** All of a state's entries by path, folders included. */

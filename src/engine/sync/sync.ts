@@ -6,8 +6,16 @@ import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
 import type { ExcludeOptions } from '../../workspace/excludes.ts';
 import type { Call } from '../call.ts';
 import type { EventBus } from '../eventBus.ts';
+import type { Collected } from './collect.ts';
 import type { StateStore } from './stateStore.ts';
-import type { LayOutRequest, SyncOutcome, SyncRequest, WorkerAnswer, WorkerRequest } from './syncThread.ts';
+import type {
+  LayOutRequest,
+  SyncOutcome,
+  SyncRequest,
+  WorkerAnswer,
+  WorkerRequest,
+  WorkerValue,
+} from './syncThread.ts';
 
 type Request = VerbRequest<'rsync'>;
 
@@ -19,7 +27,7 @@ export class Sync {
   readonly #events: EventBus;
   readonly #waiting = new Map<
     number,
-    { readonly resolve: (value: SyncOutcome | null) => void; readonly reject: (error: Error) => void }
+    { readonly resolve: (value: WorkerValue) => void; readonly reject: (error: Error) => void }
   >();
   #worker: Worker | undefined;
   #counter = 0;
@@ -99,8 +107,13 @@ export class Sync {
     await this.#ask(call => ({ call, layOut: request }));
   }
 
+  /** Drops what nothing has named since `before`; blobs and folders go with the last state that has them. */
+  async collect(before: number): Promise<Collected> {
+    return (await this.#ask(call => ({ call, collectBefore: before }))) as Collected;
+  }
+
   async #sync(request: SyncRequest): Promise<SyncOutcome> {
-    return (await this.#ask(call => ({ call, sync: request })))!;
+    return (await this.#ask(call => ({ call, sync: request }))) as SyncOutcome;
   }
 
   /** Links in the source's own path are followed once, here; links inside it are kept as links. */
@@ -116,7 +129,7 @@ export class Sync {
     return real;
   }
 
-  #ask(request: (call: number) => WorkerRequest): Promise<SyncOutcome | null> {
+  #ask(request: (call: number) => WorkerRequest): Promise<WorkerValue> {
     return new Promise((resolve, reject) => {
       const call = ++this.#counter;
       this.#waiting.set(call, { resolve, reject });

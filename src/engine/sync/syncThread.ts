@@ -1,5 +1,14 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { deserialize, serialize } from 'node:v8';
@@ -7,6 +16,7 @@ import type { WireError } from '../../protocol/errors.ts';
 import { Excludes } from '../../workspace/excludes.ts';
 import { applyChanges } from './applyChanges.ts';
 import { fromText } from './bytePath.ts';
+import { type Collected, collect } from './collect.ts';
 import { layOut } from './stateTree.ts';
 import { type BlobFolder, storeFile } from './storeFile.ts';
 import {
@@ -66,13 +76,15 @@ export interface LayOutRequest {
   readonly copy: boolean;
 }
 
+export type WorkerValue = SyncOutcome | Collected | null;
 export type WorkerRequest = { readonly call: number } & (
   | { readonly sync: SyncRequest }
   | { readonly layOut: LayOutRequest }
+  | { readonly collectBefore: number }
   | { readonly flush: true }
 );
 export type WorkerAnswer = { readonly call: number } & (
-  | { readonly value: SyncOutcome | null }
+  | { readonly value: WorkerValue }
   | { readonly error: WireError }
 );
 
@@ -99,8 +111,9 @@ export class SyncThread {
     mkdirSync(path.join(home, 'sync'), { recursive: true, mode: 0o700 });
   }
 
-  answer(request: WorkerRequest): SyncOutcome | null {
+  answer(request: WorkerRequest): WorkerValue {
     if ('sync' in request) return this.sync(request.sync);
+    if ('collectBefore' in request) return this.collect(request.collectBefore);
     if ('layOut' in request) this.layOut(request.layOut);
     else this.save();
     return null;
@@ -184,6 +197,18 @@ export class SyncThread {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
     }
+  }
+
+  /** What the caches vouched for may be gone afterwards: the next sync reads everything again. */
+  collect(before: number, now = Date.now()): Collected {
+    const collected = collect(this.#database, this.#home, before, now);
+    if (collected.states + collected.blobs > 0) {
+      this.#known.clear();
+      this.#unsaved.clear();
+      const folder = path.join(this.#home, 'sync');
+      for (const name of readdirSync(folder)) rmSync(path.join(folder, name));
+    }
+    return collected;
   }
 
   layOut(request: LayOutRequest): void {

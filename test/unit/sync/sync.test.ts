@@ -20,6 +20,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Blobs } from '../../../src/engine/store/blobs.ts';
 import { Database } from '../../../src/engine/store/database.ts';
+import { StateStore } from '../../../src/engine/sync/stateStore.ts';
 import { type SyncOutcome, SyncThread } from '../../../src/engine/sync/syncThread.ts';
 
 let base: string;
@@ -338,4 +339,43 @@ test('pipes and sockets are skipped and counted, a single file is a folder of on
   const outcome = sync(store('odd-store'), source);
   assert.deepEqual([outcome.files, outcome.skipped], [1, 1]);
   assert.equal(sync(store('one-store'), path.join(source, 'f')).files, 1);
+});
+
+test('what nothing names any more is collected, what is in use never', () => {
+  const source = path.join(base, 'collect');
+  mkdirSync(path.join(source, 'sub'), { recursive: true });
+  writeFileSync(path.join(source, 'sub/f'), 'first content');
+  writeFileSync(path.join(source, 'same'), 'same');
+  const thread = store('collect-store');
+  const home = path.join(base, 'collect-store');
+  const database = new Database(home);
+  const states = new StateStore(database);
+  const keep = (outcome: SyncOutcome) =>
+    states.keep({ ...outcome, source, destination: '/app', owner: null, excludes: '{}' });
+  const first = sync(thread, source);
+  keep(first);
+  writeFileSync(path.join(source, 'sub/f'), 'second content');
+  const second = sync(thread, source);
+  keep(second);
+  const soon = Date.now() + 10_000;
+  database.run('UPDATE states SET used_at = 1 WHERE id = ?', first.id);
+  database.run(
+    `INSERT INTO operations (id, kind, status, title, input, disposable, directory_state_id, runtime, client, created_at)
+     VALUES ('op-1', 'run', 'SUCCESS', '', '{}', 1, ?, 'native', 'test', ?)`,
+    first.id,
+    Date.now(),
+  );
+  assert.equal(thread.collect(Date.now() - 1000, soon).states, 0, 'a recent operation names it');
+  database.run('UPDATE operations SET created_at = 1');
+  const collected = thread.collect(Date.now() - 1000, Date.now() + 2 * 3_600_000);
+  assert.deepEqual([collected.states, collected.blobs], [1, 1]);
+  assert.throws(() => states.find(first.id), { code: 'state_collected' });
+  layOut(thread, second, path.join(base, 'collect-out'));
+  assert.deepEqual(picture(path.join(base, 'collect-out')), picture(source));
+  writeFileSync(path.join(source, 'sub/f'), 'first content');
+  const again = sync(thread, source, ['sub/f']);
+  assert.equal(again.id, first.id, 'the same content has the same id again');
+  layOut(thread, again, path.join(base, 'collect-again'));
+  assert.deepEqual(picture(path.join(base, 'collect-again')), picture(source));
+  database.close();
 });
