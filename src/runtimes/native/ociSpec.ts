@@ -144,7 +144,8 @@ function namespaces(network: ContainerSpec['network']): object[] {
 function pidMaxHook(pidMax: number): object {
   return {
     path: '/bin/sh',
-    args: ['sh', '-c', 'echo "$1" > /proc/sys/kernel/pid_max', 'sh', String(pidMax)],
+    // It reads what it is told first: crun fails when a hook ends before that is written.
+    args: ['sh', '-c', 'while read -r _; do :; done; echo "$1" > /proc/sys/kernel/pid_max', 'sh', String(pidMax)],
     env: [],
   };
 }
