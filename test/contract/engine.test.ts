@@ -277,8 +277,8 @@ async function fillDisk(client: EngineClient, home: string): Promise<void> {
   const filled = await client.call('run', { ...fill, disposable: false }).catch(toWireError);
   if ('code' in filled) assert.equal(filled.code, 'disk_full');
   else assert.equal(filled.status, 'FAILED');
-  if ('result_image' in filled && filled.result_image !== base.image)
-    await client.call('remove_image', { image: filled.result_image!, force: true });
+  if ('result_image' in filled && filled.result_image !== null && filled.result_image !== base.image)
+    await client.call('remove_image', { image: filled.result_image, force: true });
 
   assert.equal((await client.call('list_images', {})).total, images);
   assert.equal(readdirSync(path.join(home, 'native', 'layers')).length, layers);
@@ -308,8 +308,9 @@ function processOf(client: EngineClient, command: string): Promise<number> {
   );
 }
 
+/** What runs have left; a root prepared for the next one is none of theirs. */
 function runFolders(home: string): readonly string[] {
-  return readdirSync(path.join(home, 'native', 'runs'));
+  return readdirSync(path.join(home, 'native', 'runs')).filter(name => !name.startsWith('spare-'));
 }
 
 /** Something at the engine's address that answers as an engine of another version would. */
