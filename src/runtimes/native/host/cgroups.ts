@@ -37,19 +37,10 @@ export class Cgroups {
   }
 }
 
-/** How a process gets into the groups before anything of the sandbox runs. */
-export interface CgroupEntry {
-  /** Files it writes 0 to by itself. */
-  readonly byItself: readonly string[];
-  /** Where this thread, which starts it, goes in and comes out again. */
-  around<T>(start: () => T): T;
-}
-
-export const plainEntry: CgroupEntry = { byItself: [], around: start => start() };
-
 /** One sandbox's cgroups. */
 export interface SandboxCgroups {
-  readonly enter: CgroupEntry;
+  /** Files a process writes 0 to, to be in before anything of the sandbox runs. */
+  readonly entrances: readonly string[];
   /** Stops and continues everything in it, where the kernel lets us. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
@@ -62,13 +53,11 @@ export interface SandboxCgroups {
 class OldCgroups implements SandboxCgroups {
   readonly #folders: Readonly<Record<string, string>>;
   readonly #freezer: string | undefined;
-  readonly #limited: boolean;
 
   constructor(sandbox: string, controllers: readonly string[], limits: Limits) {
     // Every group a process enters costs time: only what counts or limits something here.
     const entered = ['memory', 'cpuacct', 'pids', ...(limits.cpus === null ? [] : ['cpu'])];
     const folder = (name: string) => path.join(cgroupsPath, name, sandbox);
-    this.#limited = limits.cpus !== null || limits.memory !== null || limits.pids !== null;
     this.#folders = Object.fromEntries(
       entered.filter(name => controllers.includes(name)).map(name => [name, folder(name)]),
     );
@@ -86,14 +75,9 @@ class OldCgroups implements SandboxCgroups {
     this.#setIfThere('pids', 'pids.max', limits.pids ?? defaultPids);
   }
 
-  /**
-   * `tasks`, not `cgroup.procs`: a single thread that moves itself does not wait for a lock of the whole machine. So this
-   * thread goes in, starts the process, and comes out: cheaper than a shell between. Not where a limit could hit it.
-   */
-  get enter(): CgroupEntry {
-    const tasks = Object.values(this.#folders).map(folder => path.join(folder, 'tasks'));
-    if (this.#limited) return { byItself: tasks, around: start => start() };
-    return { byItself: [], around: start => throughGroups(tasks, start) };
+  /** `tasks`, not `cgroup.procs`: a single thread that moves itself does not wait for a lock of the whole machine. */
+  get entrances(): readonly string[] {
+    return Object.values(this.#folders).map(folder => path.join(folder, 'tasks'));
   }
 
   /** Entered only now: most sandboxes are never frozen. */
@@ -163,8 +147,8 @@ class UnifiedCgroup implements SandboxCgroups {
     if (controllers.includes('pids')) this.#set('pids.max', limits.pids ?? defaultPids);
   }
 
-  get enter(): CgroupEntry {
-    return { byItself: [path.join(this.#folder, 'cgroup.procs')], around: start => start() };
+  get entrances(): readonly string[] {
+    return [path.join(this.#folder, 'cgroup.procs')];
   }
 
   async freeze(): Promise<void> {
@@ -197,16 +181,6 @@ class UnifiedCgroup implements SandboxCgroups {
 
   #get(file: string): string | undefined {
     return readIfThere(path.join(this.#folder, file));
-  }
-}
-
-/** Nothing else of this process runs between: spawning is synchronous. */
-function throughGroups<T>(tasks: readonly string[], start: () => T): T {
-  try {
-    for (const file of tasks) writeFileSync(file, '0');
-    return start();
-  } finally {
-    for (const file of tasks) writeFileSync(path.join(path.dirname(path.dirname(file)), 'tasks'), '0');
   }
 }
 

@@ -1,6 +1,6 @@
 import { readlinkSync } from 'node:fs';
 import type { HostSettings, ProcessName, StartProcess } from '../hostApi.ts';
-import type { CgroupEntry } from './cgroups.ts';
+import type { Command } from './launcher.ts';
 import { containersPath } from './paths.ts';
 
 /** How one process of a sandbox is started by the OCI runtime. */
@@ -16,34 +16,22 @@ export interface Launch {
   readonly start: StartProcess;
   /** Folder for this process's own files, as its input. */
   readonly folder: string;
-  readonly enter: CgroupEntry;
-}
-
-export interface CommandLine {
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly env: NodeJS.ProcessEnv;
+  /** Files of cgroups that it writes 0 to before anything of the sandbox runs. */
+  readonly entrances: readonly string[];
 }
 
 /** Static scripts: everything variable is an argument or in the environment. */
-const enterCgroups = 'for entrance in $COPPICE_CGROUPS; do echo 0 > "$entrance" || exit 125; done; exec "$@"';
 const onTerminal = {
   run: 'stty rows "$ROWS" cols "$COLS"; exec "$RUNTIME" --root "$STATE" $OPTIONS --log="$LOG" run $RUN_OPTIONS --pid-file="$PID" --bundle "$SOURCE" "$ID"',
   exec: 'stty rows "$ROWS" cols "$COLS"; exec "$RUNTIME" --root "$STATE" $OPTIONS --log="$LOG" exec --pid-file="$PID" -p "$SOURCE" "$ID"',
 };
 
-export function commandLine(launch: Launch): CommandLine {
+export function commandLine(launch: Launch): Command {
   const plain = launch.start.tty ? terminalCommand(launch, launch.start.tty) : runtimeCommand(launch);
-  const { byItself } = launch.enter;
-  if (byItself.length === 0) return plain;
-  return {
-    command: '/bin/sh',
-    args: ['-c', enterCgroups, 'sh', plain.command, ...plain.args],
-    env: { ...plain.env, COPPICE_CGROUPS: byItself.join(' ') },
-  };
+  return { ...plain, entrances: launch.entrances };
 }
 
-function runtimeCommand(launch: Launch): CommandLine {
+function runtimeCommand(launch: Launch): Omit<Command, 'entrances'> {
   const { name, runtime, verb, source, pidFile, logFile } = launch;
   const args = [
     '--root',
@@ -61,7 +49,10 @@ function runtimeCommand(launch: Launch): CommandLine {
 }
 
 /** A terminal comes from script(1): the OCI runtime wants one, and Node cannot make one. */
-function terminalCommand(launch: Launch, size: { readonly cols: number; readonly rows: number }): CommandLine {
+function terminalCommand(
+  launch: Launch,
+  size: { readonly cols: number; readonly rows: number },
+): Omit<Command, 'entrances'> {
   const { name, runtime, verb, source, pidFile, logFile } = launch;
   return {
     command: 'script',

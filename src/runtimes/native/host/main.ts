@@ -17,6 +17,7 @@ import { pauseProgram } from '../pause.ts';
 import { seccompProfile, seccompProgram } from '../seccomp.ts';
 import type { Architecture } from '../syscalls.ts';
 import { Cgroups } from './cgroups.ts';
+import { makeLauncher } from './launcher.ts';
 import { LayerStore } from './layers/layerStore.ts';
 import { Mounts } from './mounts.ts';
 import { Networks } from './network.ts';
@@ -76,6 +77,7 @@ async function main(): Promise<void> {
     roots,
     mounts,
     pipes,
+    launcher: makeLauncher(log),
     layers,
     views,
     cgroups: new Cgroups(settings),

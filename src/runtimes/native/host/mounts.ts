@@ -1,8 +1,8 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { CoppiceError } from '../../../protocol/errors.ts';
+import { perlPath } from './launcher.ts';
 
 export interface OverlayLayers {
   /** Topmost first. */
@@ -92,7 +92,7 @@ export class Mounts {
 }
 
 function mounterCommand(): [string, ...string[]] {
-  const perl = ['/usr/bin/perl', '/bin/perl', '/usr/local/bin/perl'].find(existsSync);
+  const perl = perlPath();
   return perl ? [perl, '-e', perlMounter, process.arch] : ['/bin/sh', '-c', shellMounter];
 }
 

@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
@@ -8,6 +9,7 @@ import { CoppiceError } from '../../../protocol/errors.ts';
 import type { ProcessExit } from '../../runtime.ts';
 import type { ProcessName } from '../hostApi.ts';
 import { commandLine, type Launch, terminalOf } from './launch.ts';
+import type { Child, Launcher } from './launcher.ts';
 import { containersPath } from './paths.ts';
 import type { Pipes } from './pipes.ts';
 import { type OutputListener, ProcessOutput } from './processOutput.ts';
@@ -25,22 +27,23 @@ export class ContainerProcess {
   readonly name: ProcessName;
   readonly ended: Promise<ProcessEnd>;
   readonly #launch: Launch;
-  readonly #child: ChildProcess;
+  readonly #child: Child;
   readonly #stdin: Socket | undefined;
   #pid: number | undefined;
   #exited = false;
 
   /** Without `listener` there are no spools and output goes nowhere. */
-  static async start(launch: Launch, pipes: Pipes, listener: OutputListener | undefined): Promise<ContainerProcess> {
+  static async start(
+    launch: Launch,
+    { pipes, launcher }: { readonly pipes: Pipes; readonly launcher: Launcher },
+    listener: OutputListener | undefined,
+  ): Promise<ContainerProcess> {
     const output = listener
       ? await ProcessOutput.spooled(launch.name, launch.start.cap, pipes)
       : ProcessOutput.discarded();
     const input = await inputFor(launch, pipes);
     try {
-      const { command, args, env } = commandLine(launch);
-      const child = launch.enter.around(() =>
-        spawn(command, args, { stdio: [input.childFd, ...output.childFds], env, cwd: '/' }),
-      );
+      const child = await launcher.start(commandLine(launch), [input.childFd, ...output.childFds]);
       if (listener) output.drain(listener);
       return new ContainerProcess(launch, child, input.socket, output);
     } finally {
@@ -49,7 +52,7 @@ export class ContainerProcess {
     }
   }
 
-  private constructor(launch: Launch, child: ChildProcess, stdin: Socket | undefined, output: ProcessOutput) {
+  private constructor(launch: Launch, child: Child, stdin: Socket | undefined, output: ProcessOutput) {
     this.name = launch.name;
     this.#launch = launch;
     this.#child = child;
@@ -92,7 +95,7 @@ export class ContainerProcess {
     const pid = await this.#whenMade();
     if (this.#exited) return;
     if (pid !== undefined) sendSignal(pid, 'SIGKILL');
-    else this.#child.kill('SIGKILL');
+    else this.#child.kill();
   }
 
   async resize(cols: number, rows: number): Promise<void> {
@@ -100,7 +103,7 @@ export class ContainerProcess {
     const terminal = pid && terminalOf(pid);
     if (!terminal) return;
     const stty = spawn('stty', ['-F', terminal, 'rows', String(rows), 'cols', String(cols)], { stdio: 'ignore' });
-    await childEnd(stty);
+    await once(stty, 'close');
   }
 
   /** Its pid once the command itself runs; undefined when that never came to be. */
@@ -124,7 +127,7 @@ export class ContainerProcess {
   }
 
   async #end(output: ProcessOutput): Promise<ProcessEnd> {
-    const end = await childEnd(this.#child);
+    const end = await this.#child.ended;
     // The launcher was killed over its container's head: end that too.
     if (end.signal !== null && this.pid !== undefined) sendSignal(this.pid, 'SIGKILL');
     this.#exited = true;
@@ -148,13 +151,6 @@ async function inputFor(launch: Launch, pipes: Pipes): Promise<ProcessInput> {
   const childFd = openSync(file, 'r');
   rmSync(file);
   return { childFd, socket: undefined };
-}
-
-function childEnd(child: ChildProcess): Promise<{ code: number | null; signal: NodeJS.Signals | null; error?: Error }> {
-  return new Promise(resolve => {
-    child.on('error', error => resolve({ code: null, signal: null, error }));
-    child.on('exit', (code, signal) => resolve({ code, signal }));
-  });
 }
 
 function drainedOrClosed(stdin: Socket): Promise<void> {

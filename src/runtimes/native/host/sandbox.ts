@@ -16,8 +16,9 @@ import {
   type StartProcess,
 } from '../hostApi.ts';
 import { type ContainerProcessSpec, ociSpec, processSpec, type SeccompFilter } from '../ociSpec.ts';
-import { type Cgroups, defaultPids, plainEntry, type SandboxCgroups } from './cgroups.ts';
+import { type Cgroups, defaultPids, type SandboxCgroups } from './cgroups.ts';
 import type { Launch } from './launch.ts';
+import type { Launcher } from './launcher.ts';
 import { imageData } from './layers/imageData.ts';
 import type { LayerStore } from './layers/layerStore.ts';
 import { type MountPlan, mountPoints } from './layers/mountPlan.ts';
@@ -45,6 +46,7 @@ export interface SandboxTools {
   readonly settings: HostSettings;
   readonly mounts: Mounts;
   readonly pipes: Pipes;
+  readonly launcher: Launcher;
   readonly layers: LayerStore;
   readonly views: Views;
   readonly cgroups: Cgroups;
@@ -302,10 +304,10 @@ export class Sandbox {
       logFile: path.join(folder, `${process}.log`),
       start,
       folder,
-      enter: this.#cgroups?.enter ?? plainEntry,
+      entrances: this.#cgroups?.entrances ?? [],
     };
     const listener = (stdout: number, stderr: number) => this.#tools.onOutput(name, stdout, stderr);
-    const launched = await ContainerProcess.start(launch, this.#tools.pipes, silent ? undefined : listener);
+    const launched = await ContainerProcess.start(launch, this.#tools, silent ? undefined : listener);
     this.#processes.set(process, launched);
     launched.ended.then(
       end => this.#ended(name, { ...end, oom: this.#cgroups?.oomKilled() ?? false, resources: this.#usage() }),
