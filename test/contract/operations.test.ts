@@ -320,6 +320,21 @@ describe('disposable and kept', () => {
     assert.equal((await engine.client.call('get_image', { image: kept.result_image })).tag, 'contract/tagged:1');
   });
 
+  test('a tag is not moved by a failure, nor taken from an image that did not change', async () => {
+    const good = await engine.keep('touch /good', { image, tag: 'contract/moves' });
+    const failed = await run('touch /bad; exit 1', { disposable: false, tag: 'contract/moves' });
+    assert.notEqual(failed.result_image, image);
+    assert.ok(failed.hints.some(hint => hint.includes('contract/moves')));
+    const tagged = () => engine.client.call('get_image', { image: 'tag:contract/moves' });
+    assert.equal((await tagged()).uuid, good.result_image);
+    const unchanged = await run('true', { image: good.result_image, disposable: false, tag: 'contract/other' });
+    assert.ok(unchanged.hints.some(hint => hint.includes('contract/other')));
+    assert.equal((await tagged()).uuid, good.result_image);
+    const plain = await engine.keep('touch /plain', { image });
+    await run('true', { image: plain.result_image, disposable: false, tag: 'contract/plain' });
+    assert.equal((await engine.client.call('get_image', { image: 'contract/plain' })).uuid, plain.result_image);
+  });
+
   test('parallel runs of one image have the same parent and never see each other', async () => {
     const kept = await Promise.all(
       [0, 1, 2, 3, 4, 5, 6, 7].map(n => engine.keep(`ls /mine* 2>/dev/null; echo ${n} > /mine${n}`, { image })),

@@ -175,28 +175,49 @@ export class Run {
     };
   }
 
+  /** A failure moves no tag, as it moves no branch; nor does a run without changes take its image's tag away. */
+  #toTag(
+    tag: string,
+    from: ImageRecord,
+    head: KeptImage['record'] | undefined,
+    end: Outcome,
+  ): { readonly image: string } | { readonly hint: string } {
+    if (end.status !== 'SUCCESS') return taggedNothing(tag, 'the run failed. Its image can be tagged by set_tag.');
+    if (head) return { image: head.uuid };
+    const current = this.#parts.images.find(from.uuid)?.tag ?? null;
+    if (current === null || current === tag) return { image: from.uuid };
+    return taggedNothing(tag, `nothing changed, and the image it started from is tagged ${current}.`);
+  }
+
   /** Everything the run made becomes visible in one transaction with its end: images, tag, branch. */
   #outcome(request: Request, start: StartImage, kept: readonly KeptImage[], end: Outcome): Outcome {
     const { images, branches } = this.#parts;
     const head = kept.at(-1)?.record;
     const moves =
       start.branch !== undefined && end.status === 'SUCCESS' && head !== undefined && branches.exists(start.branch);
+    const tagged = request.tag === undefined ? undefined : this.#toTag(request.tag, start.image, head, end);
     let untagged: string | null = null;
     return {
       ...end,
+      hints: [...(end.hints ?? []), ...(tagged && 'hint' in tagged ? [tagged.hint] : [])],
       commit: () => {
         images.touch(start.image.uuid);
         for (const image of kept) images.insert(image.record);
-        if (request.tag !== undefined && head) untagged = images.setTagInTransaction(head.uuid, request.tag).movedFrom;
+        if (tagged && 'image' in tagged) untagged = images.setTagInTransaction(tagged.image, request.tag!).movedFrom;
         if (moves) branches.moveInTransaction(start.branch!, head!.uuid, head!.operationId);
       },
       announce: () => {
         for (const image of kept) images.announce(image.record.uuid, 'added');
+        if (tagged && 'image' in tagged && !head) images.announce(tagged.image, 'changed');
         if (untagged) images.announce(untagged, 'changed');
         if (moves) branches.announce(start.branch!);
       },
     };
   }
+}
+
+function taggedNothing(tag: string, why: string): { readonly hint: string } {
+  return { hint: `The tag ${tag} was not set: ${why}` };
 }
 
 const succeeded = (run: OneRun): boolean => run.exit.exitCode === 0 && !run.timedOut && !run.exit.oom;
