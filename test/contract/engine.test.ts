@@ -10,7 +10,6 @@ import type { EngineClient } from '../../src/client/engineClient.ts';
 import { socketPath } from '../../src/protocol/endpoint.ts';
 import { CoppiceError, toWireError } from '../../src/protocol/errors.ts';
 import { type EngineInfo, helloRequest, PROTOCOL_VERSION, stopRequest } from '../../src/protocol/rpc.ts';
-import type { OperationResult } from '../../src/protocol/schemas/operations.ts';
 import { VERSION } from '../../src/protocol/version.ts';
 import { ClientProcess } from '../harness/clientProcess.ts';
 import { CoppiceHome } from '../harness/coppiceHome.ts';
@@ -268,8 +267,8 @@ async function fillDisk(client: EngineClient, home: string): Promise<void> {
   assert.equal(imported.status, 'FAILED');
   assert.equal(imported.error?.code, 'disk_full');
 
-  const upload = client.call('upload', { path: other.folder.join('blob') });
   writeFileSync(other.folder.join('blob'), Buffer.alloc(100_000_000, 7));
+  const upload = client.call('upload', { path: other.folder.join('blob') });
   await assert.rejects(upload, (error: unknown) => error instanceof CoppiceError && error.code === 'disk_full');
 
   // Either the command meets the full disk, or already the record of its run.
@@ -281,13 +280,13 @@ async function fillDisk(client: EngineClient, home: string): Promise<void> {
     await client.call('remove_image', { image: filled.result_image, force: true });
 
   assert.equal((await client.call('list_images', {})).total, images);
-  assert.equal(readdirSync(path.join(home, 'native', 'layers')).length, layers);
+  await eventually('its layer is gone', () => readdirSync(path.join(home, 'native', 'layers')).length === layers);
   await eventually('its folder is gone', () => runFolders(home).length === 0);
-  const after = (await client.call('run', {
-    command: 'echo well',
-    image: 'tag:small',
-    network: 'none',
-  })) as OperationResult;
+  const after = await eventually('there is room again', async () => {
+    const again = { command: 'echo well', image: 'tag:small', network: 'none' } as const;
+    const result = await client.call('run', again).catch(toWireError);
+    return 'stdout' in result && result;
+  });
   assert.equal(after.stdout, 'well\n');
 }
 
