@@ -14,7 +14,7 @@ import { StagedTree, WrittenFile } from './stagedTree.ts';
 
 type Request = VerbRequest<'download'>;
 
-/** Files up to this size that a glob matched are asked for one by one; larger ones come as a stream. */
+/** A file up to this size is asked for at once; larger ones, and folders, come as a stream. */
 const SMALL_FILE = 1_048_576;
 const READS_AT_ONCE = 16;
 const PROGRESS_MS = 100;
@@ -80,6 +80,7 @@ class Fetch {
   async fetch(source: ArtifactSource): Promise<void> {
     switch (source.kind) {
       case 'file':
+        if (source.entry.size <= SMALL_FILE) return this.#read(source.entry, [STAGED_FILE]);
         await this.#archive(source.entry, [STAGED_FILE]);
         if (this.#tree.files === 0) throw unreadable(source.entry);
         return;

@@ -87,12 +87,12 @@ async function folder(items: readonly Item[]): Promise<ImageFiles> {
   return image({ stat: async () => entry('/app'), archive: async () => Readable.from([tar]) });
 }
 
-async function file(content: string, mode = 0o644): Promise<ImageFiles> {
-  const tar = await tarOf([{ name: 'tool', content, mode }]);
-  return image({
-    stat: async () => entry('/bin/tool', { type: 'file', size: content.length, mode }),
-    archive: async () => Readable.from([tar]),
-  });
+const content = (text: string): Pick<ImageFiles, 'read'> => ({
+  read: async () => ({ bytes: Buffer.from(text), size: Buffer.byteLength(text) }),
+});
+
+function file(text: string, mode = 0o644): ImageFiles {
+  return image({ stat: async () => entry('/bin/tool', { type: 'file', size: text.length, mode }), ...content(text) });
 }
 
 interface Options {
@@ -379,7 +379,7 @@ describe('a download that does not finish leaves nothing', () => {
 describe('download of a file', () => {
   test('to a new name, with parents', async () => {
     const to = machine.join('work', 'a', 'b', 'mine');
-    const result = await get(await file('content', 0o644), { path: '/bin/tool', to });
+    const result = await get(file('content', 0o644), { path: '/bin/tool', to });
     assert.deepEqual(result, { destination: to, files: 1, size: 7, executable: false, skipped: [] });
     assert.equal(fs.readFileSync(to, 'utf8'), 'content');
     assert.equal(fs.statSync(to).mtime.getTime(), MTIME.getTime());
@@ -388,59 +388,64 @@ describe('download of a file', () => {
 
   test('into a folder that is there, or that is named with a slash', async () => {
     fs.mkdirSync(out);
-    assert.equal((await get(await file('1'), { path: '/bin/tool', to: out })).destination, path.join(out, 'tool'));
+    assert.equal((await get(file('1'), { path: '/bin/tool', to: out })).destination, path.join(out, 'tool'));
     const later = machine.join('work', 'later');
-    assert.equal(
-      (await get(await file('1'), { path: '/bin/tool', to: `${later}/` })).destination,
-      path.join(later, 'tool'),
-    );
+    assert.equal((await get(file('1'), { path: '/bin/tool', to: `${later}/` })).destination, path.join(later, 'tool'));
+  });
+
+  test('a large one comes as a stream; one that tar left out is private', async () => {
+    const large = entry('/bin/tool', { type: 'file', size: 2_000_000 });
+    const tar = (items: readonly Item[]) =>
+      image({ stat: async () => large, archive: async () => Readable.from([await tarOf(items)]) });
+    const result = await get(tar([{ name: 'tool', content: 'x'.repeat(2_000_000) }]), { path: '/bin/tool' });
+    assert.deepEqual([result.files, result.size], [1, 2_000_000]);
+    await assert.rejects(get(tar([]), { path: '/bin/tool' }), failsWith('path_not_found', /private/));
   });
 
   test('executable', async () => {
-    const plain = await get(await file('1', 0o640), { path: '/bin/tool', executable: true });
+    const plain = await get(file('1', 0o640), { path: '/bin/tool', executable: true });
     assert.equal(plain.executable, true);
     assert.equal(modeOf(out), 0o750);
-    assert.equal((await get(await file('1', 0o755), { path: '/bin/tool' })).executable, true);
+    assert.equal((await get(file('1', 0o755), { path: '/bin/tool' })).executable, true);
   });
 
   test('overwrite: replaced whole, or refused', async () => {
     fs.writeFileSync(out, 'old');
-    await assert.rejects(get(await file('new'), { path: '/bin/tool', overwrite: false }), failsWith('already_exists'));
+    await assert.rejects(get(file('new'), { path: '/bin/tool', overwrite: false }), failsWith('already_exists'));
     assert.equal(fs.readFileSync(out, 'utf8'), 'old');
-    await get(await file('new'), { path: '/bin/tool' });
+    await get(file('new'), { path: '/bin/tool' });
     assert.equal(fs.readFileSync(out, 'utf8'), 'new');
     assert.deepEqual(fs.readdirSync(machine.join('work')), ['out']);
-    await get(await file('new'), { path: '/bin/tool', to: `${out}2`, overwrite: false });
+    await get(file('new'), { path: '/bin/tool', to: `${out}2`, overwrite: false });
   });
 
   test('through a link of the user, never onto a device or a folder', async () => {
     fs.writeFileSync(machine.join('real'), 'old');
     fs.symlinkSync(machine.join('real'), out);
-    assert.equal((await get(await file('new'), { path: '/bin/tool' })).destination, machine.join('real'));
+    assert.equal((await get(file('new'), { path: '/bin/tool' })).destination, machine.join('real'));
     assert.equal(fs.readlinkSync(out), machine.join('real'));
     assert.equal(fs.readFileSync(out, 'utf8'), 'new');
-    await assert.rejects(get(await file('new'), { path: '/bin/tool', to: '/dev/null' }), failsWith('not_a_file'));
+    await assert.rejects(get(file('new'), { path: '/bin/tool', to: '/dev/null' }), failsWith('not_a_file'));
     fs.mkdirSync(machine.join('work', 'dir', 'tool'), { recursive: true });
     await assert.rejects(
-      get(await file('new'), { path: '/bin/tool', to: machine.join('work', 'dir') }),
+      get(file('new'), { path: '/bin/tool', to: machine.join('work', 'dir') }),
       failsWith('already_exists'),
     );
     await assert.rejects(
-      get(await file('new'), { path: '/bin/tool', to: machine.join('real', 'below') }),
+      get(file('new'), { path: '/bin/tool', to: machine.join('real', 'below') }),
       failsWith('not_a_directory'),
     );
   });
 
   test('a link is followed inside the image', async () => {
-    const tar = await tarOf([{ name: 'real', content: 'real' }]);
     const files = image({
       stat: async name =>
         name === '/bin/link'
           ? entry('/bin/link', { type: 'link', link: '../lib/real' })
           : entry(name, { type: name === '/lib/real' ? 'file' : 'link', link: name }),
-      archive: async name => {
+      read: async name => {
         assert.equal(name, '/lib/real');
-        return Readable.from([tar]);
+        return { bytes: Buffer.from('real'), size: 4 };
       },
     });
     assert.equal((await get(files, { path: '/bin/link', to: `${out}/` })).destination, path.join(out, 'link'));
@@ -450,7 +455,7 @@ describe('download of a file', () => {
   test('never into the engine’s own folder, by no way', async () => {
     fs.symlinkSync(home, machine.join('alias'));
     for (const to of [home, `${home}/x`, machine.join('alias', 'store', 'y'), machine.join('work', '..', 'home', 'z')])
-      await assert.rejects(get(await file('x'), { path: '/bin/tool', to }), failsWith('invalid_input', /own folder/));
+      await assert.rejects(get(file('x'), { path: '/bin/tool', to }), failsWith('invalid_input', /own folder/));
     const into = await folder([{ name: 'app/home/store', content: 'x' }]);
     await assert.rejects(get(into, { to: machine.path }), failsWith('invalid_input', /own folder/));
     assert.deepEqual(tree(home), []);
@@ -502,11 +507,7 @@ describe('download of a glob', () => {
   });
 
   test('a name with wild characters that exists is that name; nothing that matches is an error', async () => {
-    const tar = await tarOf([{ name: 'a[1].txt', content: 'one' }]);
-    const files = image({
-      stat: async name => entry(name, { type: 'file', size: 3 }),
-      archive: async () => Readable.from([tar]),
-    });
+    const files = image({ stat: async name => entry(name, { type: 'file', size: 3 }), ...content('one') });
     await get(files, { path: '/app/a[1].txt' });
     assert.equal(fs.readFileSync(out, 'utf8'), 'one');
     await assert.rejects(get(image({}), { path: '/app/*.none' }), failsWith('path_not_found', /matches/));
