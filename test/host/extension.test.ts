@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as vscode from 'vscode';
 import type { CoppiceExtension } from '../../src/extension/activate.ts';
@@ -39,13 +40,12 @@ before(async () => {
 });
 
 describe('activation', () => {
-  it(`takes at most ${ACTIVATION_BUDGET_MS} ms, and asks nothing of the engine`, async () => {
-    const started = performance.now();
+  it(`takes at most ${ACTIVATION_BUDGET_MS} ms with loading, and asks nothing of the engine`, async () => {
     const { activationMs, connection } = await extension.activate();
-    const waited = performance.now() - started;
-    console.log(`activation: ${activationMs.toFixed(1)} ms in activate(), ${waited.toFixed(1)} ms until it was there`);
-    assert.ok(activationMs <= ACTIVATION_BUDGET_MS, `${activationMs} ms`);
     assert.equal(connection.state.kind, 'idle');
+    const loading = loadingTime(vscode.Uri.joinPath(extension.extensionUri, 'dist', 'extension.js').fsPath);
+    const message = `${loading.toFixed(1)} ms to load and ${activationMs.toFixed(1)} ms to activate`;
+    assert.ok(loading + activationMs <= ACTIVATION_BUDGET_MS, message);
   });
 
   it(`loads at most ${MOST_KILOBYTES} KB`, () => {
@@ -202,6 +202,15 @@ describe('the engine dies', () => {
     assert.equal(operation.status, 'SUCCESS');
   });
 });
+
+/** Loads the bundle once more, as VS Code did: it does nothing until it is activated. */
+function loadingTime(bundle: string): number {
+  const require = createRequire(bundle);
+  delete require.cache[bundle];
+  const started = performance.now();
+  require(bundle);
+  return performance.now() - started;
+}
 
 type Tree = 'images' | 'operations';
 
