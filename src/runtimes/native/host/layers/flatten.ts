@@ -97,7 +97,7 @@ async function shapeFolder(
   const pause = pacing.pause();
   if (pause) await pause;
   hideMissing(place, top);
-  for (const name of namesIn(layers)) {
+  for (const name of namesIn(layers).keys()) {
     if (skip.has(name)) continue;
     const next = into(place, name);
     const merged = look(next.merged);
@@ -146,7 +146,7 @@ async function linkFiles(
   skip: ReadonlySet<string>,
   pacing = slices(),
 ): Promise<void> {
-  for (const name of namesIn(layers)) {
+  for (const [name, layer] of namesIn(layers)) {
     if (skip.has(name)) continue;
     const pause = pacing.pause();
     if (pause) await pause;
@@ -156,22 +156,24 @@ async function linkFiles(
     if (merged.isDirectory()) {
       await linkFiles(next, foldersOf(layers, name), new Set(), pacing);
       setTimes(next.target, merged);
-    } else linkTopmost(next, layers, name, merged);
+    } else linkFrom(`${layer}/${name}`, next, merged);
   }
 }
 
 /** What a merged view shows of a touched name is what the topmost layer has that names it. */
-function linkTopmost(place: Place, layers: readonly string[], name: string, merged: fs.Stats): void {
-  const layer = layers.find(layer => look(`${layer}/${name}`) !== undefined)!;
-  const source = look(`${layer}/${name}`)!;
-  if (source.mode !== merged.mode || source.size !== merged.size || source.mtimeMs !== merged.mtimeMs)
-    throw new Error(`${text(place.merged)} is not what ${layer} has: the layers were not merged`);
+function linkFrom(source: string, place: Place, merged: fs.Stats): void {
+  const stats = look(source)!;
+  if (stats.mode !== merged.mode || stats.size !== merged.size || stats.mtimeMs !== merged.mtimeMs)
+    throw new Error(`${text(place.merged)} is not what ${text(source)} is: the layers were not merged`);
   fs.rmSync(bytes(place.target), { force: true });
-  fs.linkSync(bytes(`${layer}/${name}`), bytes(place.target));
+  fs.linkSync(bytes(source), bytes(place.target));
 }
 
-function namesIn(layers: readonly string[]): Set<string> {
-  return new Set(layers.flatMap(namesOf));
+/** Every name with the topmost layer that has it. */
+function namesIn(layers: readonly string[]): Map<string, string> {
+  const topmost = new Map<string, string>();
+  for (const layer of layers) for (const name of namesOf(layer)) if (!topmost.has(name)) topmost.set(name, layer);
+  return topmost;
 }
 
 /** Those that have a folder of that name. */
