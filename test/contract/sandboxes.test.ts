@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineClient } from '../../src/client/engineClient.ts';
 import { followOutput } from '../../src/client/followOutput.ts';
 import type { EngineEvent, StreamName } from '../../src/protocol/events.ts';
@@ -9,7 +10,7 @@ import type { VerbInput } from '../../src/protocol/verbs.ts';
 import { engineScript } from '../harness/coppiceHome.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { eventually } from '../harness/eventually.ts';
-import { descendants } from '../harness/processes.ts';
+import { descendants, isRunning } from '../harness/processes.ts';
 
 let engine: TestEngine;
 let image: string;
@@ -488,6 +489,30 @@ test('a live sandbox keeps the engine from being asked to go', async () => {
   const { stopping, busy } = await engine.client.stopEngine(false);
   assert.equal(stopping, false);
   assert.ok(busy >= 1);
+});
+
+test('an engine that nobody is connected to stays for a detached sandbox, and goes when that is over', async () => {
+  const before = process.env.COPPICE_IDLE_STOP;
+  process.env.COPPICE_IDLE_STOP = '1';
+  try {
+    await using second = await startEngine();
+    const { pid } = second.client.engine;
+    const base = await second.busybox();
+    await second.client.call('create_sandbox', {
+      sandbox_id: 'sb-00de7ac4ed',
+      image: base,
+      network: 'none',
+      detached: true,
+      lifetime: 4,
+    });
+    second.client.close();
+    await sleep(2500);
+    assert.ok(isRunning(pid), 'the sandbox lives');
+    await eventually('it is idle and goes', () => !isRunning(pid), 15);
+  } finally {
+    if (before === undefined) delete process.env.COPPICE_IDLE_STOP;
+    else process.env.COPPICE_IDLE_STOP = before;
+  }
 });
 
 test('none of a killed engine’s sandboxes is left, and none is claimed to be', async () => {
