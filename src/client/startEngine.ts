@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { logPath, socketPath } from '../protocol/endpoint.ts';
@@ -64,15 +64,21 @@ function tryConnect(address: string): Promise<Socket | undefined> {
 function launch(location: EngineLocation, failed: (reason: string) => void): void {
   const child = spawn(process.execPath, [location.script, '--home', location.home], {
     detached: true,
-    stdio: 'ignore',
+    // Only what keeps it from starting is said there; afterwards it has its log.
+    stdio: ['ignore', 'ignore', 'pipe'],
     cwd: '/',
     env: engineEnvironment(process.env),
   });
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint = (complaint + text).slice(-10_000);
+  });
   child.once('error', error => failed(error.message));
-  child.once('exit', (code, signal) => {
-    if (code !== 0) failed(lastLogLine(location.home) ?? `it ended with ${signal ?? code}`);
+  child.once('close', (code, signal) => {
+    if (code !== 0) failed(complaint.trim() || `it ended with ${signal ?? code}`);
   });
   child.unref();
+  (child.stderr as unknown as Socket).unref();
 }
 
 /** The engine outlives the editor that started it, so it must not carry the editor's own variables. */
@@ -87,15 +93,7 @@ export function engineEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 
 function startFailure(home: string, reason: string): CoppiceError {
   return new CoppiceError('engine_unreachable', `the engine could not be started: ${reason}`, {
-    fix: `See ${logPath(home)}.`,
+    fix: existsSync(logPath(home)) ? `See ${logPath(home)}.` : 'Set COPPICE_HOME to a folder of your own.',
     data: { home },
   });
-}
-
-function lastLogLine(home: string): string | undefined {
-  try {
-    return readFileSync(logPath(home), 'utf8').trimEnd().split('\n').at(-1);
-  } catch {
-    return undefined;
-  }
 }

@@ -32,8 +32,8 @@ async function main(): Promise<void> {
   try {
     await serve(home, lock, log);
   } catch (error) {
-    log.error(`cannot start: ${error instanceof Error ? error.message : error}`);
-    process.exit(1);
+    log.error('cannot start', error);
+    throw error;
   }
 }
 
@@ -125,4 +125,10 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
   log.info(`ready: version ${VERSION}, pid ${process.pid}, node ${process.versions.node}, home ${home}`);
 }
 
-void main();
+// Whoever started us reads it until we run, and may be gone by then.
+process.stderr.on('error', () => {});
+main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+  setTimeout(() => process.exit(1), 100);
+});
