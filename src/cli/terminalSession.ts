@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import type { EngineClient } from '../client/engineClient.ts';
-import { followOutput } from '../client/followOutput.ts';
+import { followOutput, type OutputSink } from '../client/followOutput.ts';
 import type { ProcessView } from '../protocol/schemas/sandboxes.ts';
 import type { VerbInput } from '../protocol/verbs.ts';
 import type { Context } from './command.ts';
@@ -15,26 +16,52 @@ export async function runInTerminal(
 ): Promise<ProcessView> {
   const { stdin } = context;
   if (!stdin.isTTY) throw new UsageError('this needs a terminal; for piped input use --stdin');
-  const started = await client.call('exec', {
-    ...command,
-    env: { TERM: context.env.TERM ?? 'xterm-256color', ...command.env },
-    tty: terminalSize(),
-    stdin: 'open',
-  });
-  const id = started.process_id;
-  const end = client.call('wait_process', { process_id: id });
+  const id = newProcessId();
   const resized = () => void client.call('resize', { process_id: id, ...terminalSize() }).catch(() => undefined); // It may have ended by itself.
   stdin.setRawMode(true);
   process.stdout.on('resize', resized);
-  void sendInput(client, id, stdin);
   try {
-    await followOutput(client, id, { write: (_stream, bytes) => context.terminal.out.write(bytes) }, end);
-    return await end;
+    return await followProcess(
+      client,
+      {
+        ...command,
+        process_id: id,
+        env: { TERM: context.env.TERM ?? 'xterm-256color', ...command.env },
+        tty: terminalSize(),
+        stdin: 'open',
+      },
+      { write: (_stream, bytes) => context.terminal.out.write(bytes) },
+      () => void sendInput(client, id, stdin),
+    );
   } finally {
     process.stdout.off('resize', resized);
     stdin.setRawMode(false);
     stdin.pause();
   }
+}
+
+export const newProcessId = (): string => `pr-${randomBytes(8).toString('hex')}`;
+
+/** Starts a process and follows it to its end. Its output is subscribed to first, so that not even a prompt is late. */
+export async function followProcess(
+  client: EngineClient,
+  input: VerbInput<'exec'> & { readonly process_id: string },
+  sink: OutputSink,
+  started: () => void,
+): Promise<ProcessView> {
+  let begin = (): void => {};
+  const subscribed = new Promise<void>(resolve => {
+    begin = resolve;
+  });
+  const ended = subscribed.then(async () => {
+    await client.call('exec', input);
+    started();
+    return client.call('wait_process', { process_id: input.process_id });
+  });
+  const followed = followOutput(client, input.process_id, sink, ended);
+  begin();
+  await followed;
+  return ended;
 }
 
 /** Passes bytes on in their order; the process sees the end of its input when ours ends. */

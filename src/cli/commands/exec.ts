@@ -1,11 +1,11 @@
-import { followOutput } from '../../client/followOutput.ts';
+import type { EngineClient } from '../../client/engineClient.ts';
 import type { ProcessView } from '../../protocol/schemas/sandboxes.ts';
 import { defineCommand } from '../command.ts';
 import { EXIT, exitCodeOfProcess } from '../exitCode.ts';
 import { numberOption, pairsOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
 import { fullSandboxId } from '../references.ts';
-import { runInTerminal, sendInput } from '../terminalSession.ts';
+import { followProcess, newProcessId, runInTerminal, sendInput } from '../terminalSession.ts';
 import { UsageError } from '../usageError.ts';
 
 export const exec = defineCommand({
@@ -40,27 +40,28 @@ export const exec = defineCommand({
       ...(timeout === undefined ? {} : { timeout }),
     };
     if (options.tty) return exitCodeOfProcess(await runInTerminal(context, client, input));
-    const process = await client.call('exec', { ...input, stdin: options.stdin ? 'open' : 'none' });
-    const id = process.process_id;
-    const kill = () => void client.call('kill_process', { process_id: id, signal: 'SIGINT' }).catch(() => undefined); // It may have ended by itself.
-    const ended: ProcessView = await context.interrupts.during(kill, async () => {
-      const end = client.call('wait_process', { process_id: id });
-      if (options.stdin) void sendInput(client, id, context.stdin);
-      if (context.json) return end;
-      await followOutput(
+    const process_id = newProcessId();
+    const kill = () => void client.call('kill_process', { process_id, signal: 'SIGINT' }).catch(() => undefined); // It may have ended by itself.
+    const ended = await context.interrupts.during(kill, () =>
+      followProcess(
         client,
-        id,
-        { write: (stream, bytes) => (stream === 'stdout' ? context.terminal.out : context.terminal.err).write(bytes) },
-        end,
-      );
-      return end;
-    });
+        { ...input, process_id, stdin: options.stdin ? 'open' : 'none' },
+        {
+          write: (stream, bytes) => {
+            if (!context.json) context.terminal[stream === 'stdout' ? 'out' : 'err'].write(bytes);
+          },
+        },
+        () => {
+          if (options.stdin) void sendInput(client, process_id, context.stdin);
+        },
+      ),
+    );
     if (context.json) printJson(context, await withOutput(client, ended));
     return context.interrupts.signal.aborted ? EXIT.cancelled : exitCodeOfProcess(ended);
   },
 });
 
-async function withOutput(client: Parameters<typeof runInTerminal>[1], process: ProcessView): Promise<object> {
+async function withOutput(client: EngineClient, process: ProcessView): Promise<object> {
   const read = async (stream: 'stdout' | 'stderr') =>
     (await client.call('read_output', { operation_id: process.process_id, stream, length: 16_777_216 })).text;
   return { ...process, stdout: await read('stdout'), stderr: await read('stderr') };
