@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { EngineClient } from '../../src/client/engineClient.ts';
 import type { DoctorResult } from '../../src/protocol/schemas/engine.ts';
 import { VERSION } from '../../src/protocol/version.ts';
+import { engineScript } from '../harness/coppiceHome.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { eventually } from '../harness/eventually.ts';
 
@@ -138,6 +140,9 @@ describe('doctor and wipe', () => {
     await using engine = await startEngine();
     await assert.rejects(engine.client.callByName('wipe', {}), { code: 'invalid_input', field: 'confirm' });
     await assert.rejects(engine.client.callByName('wipe', { confirm: false }), { code: 'invalid_input' });
+    const agent = await EngineClient.connect({ home: engine.home, script: engineScript, start: false }, 'mcp');
+    await assert.rejects(agent.call('wipe', { confirm: true }), { code: 'fenced' });
+    agent.close();
     const image = await engine.busybox();
     await engine.keep('mkdir /d && echo x > /d/x && chown 1000:1000 /d /d/x && chmod 0 /d', { image });
     await engine.client.call('run', { command: 'sleep 600', image, network: 'none', wait: false, timeout: 0 });
