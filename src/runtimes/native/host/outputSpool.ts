@@ -2,8 +2,10 @@ import { closeSync, constants, fstatSync, openSync, unlinkSync, write, writeSync
 import type { Socket } from 'node:net';
 import type { StreamEnd } from '../../runtime.ts';
 
-/** What is written at once; beyond it, a full disk cache may make writing slow, and others must not wait for it. */
-const writtenAtOnce = 256 * 1024;
+/** A write is a copy into the disk cache, unless that is full: then it waits for the disk, and others must not wait with it. */
+const slowMs = 4;
+/** So many writes go another way after a slow one. */
+const writesAside = 64;
 
 /** Appends one stream of a process to its spool: raw bytes up to a cap, then drained and counted. One chunk in memory at most. */
 export class OutputSpool {
@@ -12,6 +14,7 @@ export class OutputSpool {
   #length: number;
   #dropped = 0;
   #writing = false;
+  #aside = 0;
   #failure: Error | undefined;
   #ended: (() => void) | undefined;
 
@@ -59,11 +62,14 @@ export class OutputSpool {
     const kept = this.#failure ? chunk.subarray(0, 0) : chunk.subarray(0, Math.max(0, this.#cap - this.#length));
     this.#dropped += chunk.length - kept.length;
     if (kept.length === 0) return;
-    if (this.#length < writtenAtOnce) {
+    if (this.#aside === 0) {
+      const started = performance.now();
       this.#keep(() => writeWhole(this.#fd, kept), kept.length);
+      if (performance.now() - started > slowMs) this.#aside = writesAside;
       arrived();
       return;
     }
+    this.#aside--;
     pipe.pause();
     this.#writing = true;
     write(this.#fd, kept, 0, kept.length, null, (error, written) => {

@@ -175,7 +175,7 @@ function readPid(file: string): number | undefined {
   }
 }
 
-/** One JSON object a line; the runtime writes here only when something went wrong. */
+/** One JSON object a line; an error there means that the runtime gave up. */
 function readComplaint(logFile: string): string | undefined {
   let text: string;
   try {
@@ -183,14 +183,15 @@ function readComplaint(logFile: string): string | undefined {
   } catch {
     return undefined;
   }
-  return text.trim().split('\n').filter(Boolean).map(messageOf).join('; ') || undefined;
+  return text.trim().split('\n').filter(Boolean).flatMap(errorIn).join('; ') || undefined;
 }
 
-function messageOf(line: string): string {
+function errorIn(line: string): string[] {
   try {
-    return String((JSON.parse(line) as { msg?: unknown }).msg ?? line);
+    const { level, msg } = JSON.parse(line) as { level?: string; msg?: unknown };
+    return level === undefined || /^(error|fatal)$/.test(level) ? [String(msg)] : [];
   } catch {
-    return line;
+    return [line];
   }
 }
 
