@@ -515,6 +515,43 @@ test('an engine that nobody is connected to stays for a detached sandbox, and go
   }
 });
 
+test('when the runtime’s own process dies, what ran in it ends truthfully and the next starts', async () => {
+  await using second = await startEngine();
+  const base = await second.busybox();
+  const { client } = second;
+  const { sandbox_id } = await client.call('create_sandbox', { image: base, network: 'none' });
+  const { process_id } = await client.call('exec', {
+    sandbox_id,
+    command: ['sh', '-c', 'echo so far; sleep 41343'],
+  });
+  const run = await client.call('run', {
+    image: base,
+    command: 'echo so far; sleep 41343',
+    network: 'none',
+    timeout: 0,
+    wait: false,
+  });
+  const output = async (id: string) => (await client.call('read_output', { operation_id: id })).text;
+  for (const id of [process_id, run.operation_id])
+    await eventually(`${id} prints`, async () => (await output(id)) === 'so far\n');
+  const host = descendants(client.engine.pid).find(process => process.command.includes('native-host.js {'));
+  process.kill(host!.pid, 'SIGKILL');
+
+  await assert.rejects(client.call('wait_process', { process_id }), { code: 'interrupted' });
+  const view = await eventually('the sandbox is over', async () => {
+    const now = await client.call('get_sandbox', { sandbox_id });
+    return now.status === 'failed' && now;
+  });
+  assert.equal(view.error?.code, 'interrupted');
+  const { results } = await client.call('wait_operations', { operation_ids: [run.operation_id] });
+  assert.equal(results[run.operation_id]!.error?.code, 'interrupted');
+  for (const id of [process_id, run.operation_id]) assert.equal(await output(id), 'so far\n');
+  await eventually('nothing of it runs', () =>
+    descendants(client.engine.pid).every(process => !process.command.includes('41343')),
+  );
+  assert.equal((await second.run('echo again', { image: base })).stdout, 'again\n');
+});
+
 test('none of a killed engine’s sandboxes is left, and none is claimed to be', async () => {
   await using second = await startEngine();
   const base = await second.busybox();
