@@ -33,13 +33,16 @@ export function placeFolder(tree: StagedTree, destination: Destination, overwrit
     return;
   }
   const moves: Move[] = [];
-  planMerge(tree.root, [], { destination: destination.path, overwrite, home, moves });
+  const { dev: device } = fs.statSync(tree.folder);
+  planMerge(tree.root, [], { destination: destination.path, device, overwrite, home, moves });
   for (const { steps } of moves) fs.renameSync(placeOf(tree.folder, steps), placeOf(destination.path, steps));
   for (const { steps, node } of moves) if (node.kind === 'folder') finishFolder(destination.path, steps, node);
 }
 
 interface Merge {
   readonly destination: string;
+  /** The disk that everything is on already: only there is a rename a rename. */
+  readonly device: number;
   readonly overwrite: boolean;
   readonly home: string;
   readonly moves: Move[];
@@ -53,12 +56,22 @@ function planMerge(folder: Folder, at: readonly string[], merge: Merge): void {
     refuseHome(place.toString(), merge.home);
     const there = fs.lstatSync(place, { throwIfNoEntry: false });
     if (!there) merge.moves.push({ steps, node });
+    else if (node.kind === 'folder' && there.isDirectory() && there.dev !== merge.device)
+      throw otherDisk(place.toString());
     else if (node.kind === 'folder' && there.isDirectory()) planMerge(node, steps, merge);
     else if (node.kind === 'folder' || there.isDirectory() || !(there.isFile() || there.isSymbolicLink()))
       throw inTheWay(merge.destination, steps, node, there);
     else if (merge.overwrite) merge.moves.push({ steps, node });
     else throw alreadyThere(path.join(merge.destination, shown(steps.join('/'))));
   }
+}
+
+function otherDisk(place: string): CoppiceError {
+  return new CoppiceError('unsupported', `${place} is on another disk than the folder above it`, {
+    field: 'destination',
+    fix: 'Download what belongs there by itself.',
+    data: { path: place },
+  });
 }
 
 function inTheWay(destination: string, steps: readonly string[], node: Node, there: fs.Stats): CoppiceError {
