@@ -264,6 +264,24 @@ describe('output', () => {
     await engine.client.call('cancel_operation', { operation_id: id });
   });
 
+  test('beyond the cap is dropped and said so, and the command goes on', async () => {
+    process.env.COPPICE_OUTPUT_CAP = '4096';
+    try {
+      await using second = await startEngine();
+      const base = await second.busybox();
+      const result = await second.run('yes é | head -c 1000000; echo done >&2', { image: base });
+      assert.deepEqual([result.status, result.stderr], ['SUCCESS', 'done\n']);
+      assert.deepEqual(result.truncated, { stdout: true, stderr: false });
+      assert.equal(result.output_bytes.stdout, 4096);
+      // é and the end of its line are three bytes: the cap is in the middle of a character.
+      assert.ok(result.stdout === 'é\n'.repeat(1365), result.stdout.slice(-10));
+      const page = await second.client.call('read_output', { operation_id: result.operation_id, tail: 4 });
+      assert.deepEqual([page.capped, page.eof], [true, true]);
+    } finally {
+      delete process.env.COPPICE_OUTPUT_CAP;
+    }
+  });
+
   test('of bytes that are no text is kept byte for byte', async () => {
     const result = await run("printf '\\377\\376\\000\\001'");
     const page = await engine.client.call('read_output', { operation_id: result.operation_id, encoding: 'base64' });

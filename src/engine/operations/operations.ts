@@ -302,7 +302,10 @@ export class Operations {
       ...view,
       stdout: text('stdout'),
       stderr: text('stderr'),
-      truncated: { stdout: view.output_bytes.stdout > truncateAt, stderr: view.output_bytes.stderr > truncateAt },
+      truncated: {
+        stdout: view.output_bytes.stdout > truncateAt || record.stdoutCapped,
+        stderr: view.output_bytes.stderr > truncateAt || record.stderrCapped,
+      },
       resources: { cpu_ms: record.cpuMs, max_rss: record.maxRss },
       ...(record.steps === null ? {} : { steps: [...record.steps] }),
       hints: [...record.hints],
