@@ -11,6 +11,7 @@ import {
 import type { CallOptions, EngineClient } from '../client/engineClient.ts';
 import { CoppiceError, toWireError, type WireError } from '../protocol/errors.ts';
 import { type ListedVerb, surfaceDefaults, verbs } from '../verbs/verbs.ts';
+import { fitAnswer } from './answerSize.ts';
 import type { EngineConnection } from './engineConnection.ts';
 import type { Fence } from './fence.ts';
 import { usesHostNetwork, withHostPaths } from './hostPaths.ts';
@@ -39,7 +40,9 @@ export async function callTool(
     const input = withHostPaths(verb, { ...surfaceDefaults.mcp[verb], ...given }, fence);
     const client = await session.engine.connect();
     const options = { signal: extra.signal, ...progressTo(extra) };
-    const result = await client.callByName(verb, await withKnownTarget(verb, input, fence, client, options), options);
+    const answer = await client.callByName(verb, await withKnownTarget(verb, input, fence, client, options), options);
+    const result = fitAnswer(answer);
+    if (result === undefined) throw tooLarge(verb);
     const render = verbs[verb].render as (result: unknown) => string;
     return { content: [{ type: 'text', text: render(result) }], structuredContent: result as Record<string, unknown> };
   } catch (error) {
@@ -64,6 +67,12 @@ function hostNetworkRefused(): CoppiceError {
   return new CoppiceError('fenced', 'network: agents may not share this machine’s network', {
     field: 'network',
     fix: 'Use nat or none. A person may allow it: coppice mcp --allow-host-network.',
+  });
+}
+
+function tooLarge(verb: ListedVerb): CoppiceError {
+  return new CoppiceError('unsupported', `the answer of ${verb} is too large for one message`, {
+    fix: 'Ask for less: a lower limit or length, fewer operations, a narrower path; then go on from there.',
   });
 }
 

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { repository } from '../harness/coppiceHome.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -105,6 +106,18 @@ describe('the coppice command', () => {
     assert.equal(operations[0]!.status, 'CANCELLED');
   });
 
+  test('Ctrl-C twice leaves at once', async () => {
+    const child = start(...busybox, '-c', 'echo up; sleep 30');
+    const ended = ending(child);
+    await once(child.stdout, 'data');
+    process.kill(child.pid!, 'SIGSTOP'); // So that both are there when it goes on, as with an engine that does not answer.
+    child.kill('SIGINT');
+    process.kill(child.pid!, 'SIGCONT');
+    await sleep(250);
+    child.kill('SIGTERM');
+    assert.equal((await ended).code, 130);
+  });
+
   test('a timeout is 124, a signal 128 and its number', async () => {
     assert.equal((await coppice(...busybox, '--timeout', '0.3', '-c', 'sleep 30')).code, 124);
     assert.equal((await coppice(...busybox, '-c', "sh -c 'kill -9 $$'; exit $?")).code, 137);
@@ -114,6 +127,11 @@ describe('the coppice command', () => {
     const child = start(...busybox, '-q', '--stdin', '--', 'cat');
     child.stdin.end('päckchen\n');
     assert.equal((await ending(child)).stdout, 'päckchen\n');
+    const binary = start(...busybox, '-q', '--stdin', '--', 'cat');
+    binary.stdin.end(Buffer.from([0xff, 0xfe]));
+    const refused = await ending(binary);
+    assert.deepEqual([refused.code, refused.stdout], [2, '']);
+    assert.match(refused.stderr, /not text/);
   });
 
   test('environment, secrets, working directory and files', async () => {

@@ -89,6 +89,33 @@ describe('coppice mcp, through the official client', () => {
     assert.match(rest.value.text, /^6\n7\n/);
   });
 
+  test('output of any size: the answer fits, the rest is readable', async () => {
+    const { value } = await call<{ operation_id: string; stdout: string; truncated: object }>('run', {
+      ...run,
+      command: 'seq 1 1400000',
+      truncate_output_at: 10_000_000,
+    });
+    assert.deepEqual(value.truncated, { stdout: true, stderr: false });
+    const offset = value.stdout.length;
+    const rest = await call<{ text: string; size: number }>('read_output', {
+      operation_id: value.operation_id,
+      offset,
+      length: 100,
+    });
+    assert.equal(rest.value.size, seq(1_400_000).length);
+    assert.equal((value.stdout + rest.value.text).slice(-100, -90), seq(1_400_000).slice(offset, offset + 10));
+  });
+
+  test('fifty calls at once', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, n) => call('run', { ...run, command: `echo ${n}` })),
+    );
+    assert.deepEqual(
+      answers.map(({ value }) => value.stdout),
+      Array.from({ length: 50 }, (_, n) => `${n}\n`),
+    );
+  });
+
   test('keeps an image and goes on from it; the lineage tells', async () => {
     const { value, text } = await call<{ result_image: string }>('run', {
       ...run,
@@ -195,3 +222,5 @@ describe('coppice mcp, through the official client', () => {
     await eventually('it is cancelled', () => find('CANCELLED'));
   });
 });
+
+const seq = (last: number): string => Array.from({ length: last }, (_, index) => `${index + 1}\n`).join('');

@@ -1,6 +1,7 @@
+import { isUtf8 } from 'node:buffer';
 import { realpathSync } from 'node:fs';
 import path from 'node:path';
-import { text as readAll } from 'node:stream/consumers';
+import { buffer as readAll } from 'node:stream/consumers';
 import type { EngineClient } from '../../client/engineClient.ts';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { OperationResult } from '../../protocol/schemas/operations.ts';
@@ -235,7 +236,9 @@ function existingPath(cwd: string, local: string): string {
 async function pipedText(context: Context): Promise<string> {
   if (context.stdin.isTTY)
     throw new UsageError('--stdin wants something piped in; for a terminal use coppice shell', 'run');
-  return readAll(context.stdin);
+  const bytes = await readAll(context.stdin);
+  if (!isUtf8(bytes)) throw new UsageError('what is piped in is not text; give it as --file INSIDE=LOCAL', 'run');
+  return bytes.toString();
 }
 
 function printDetached(context: Context, id: string): number {
