@@ -77,9 +77,11 @@ cd /
 mount -n --move "$aside" /run
 `;
 
-/** The cgroup layout of the machine is not ours to see; PID 1 stays a shell that reaps what is left to it. */
+/** crun 1.8 refuses some cgroup layouts, even when it is to leave cgroups alone; PID 1 stays a shell that reaps what is left to it. */
 const runHost = `
-mount -n -t tmpfs -o ro,mode=755,nosuid,nodev,noexec tmpfs /sys/fs/cgroup 2>/dev/null || true
+if [ "$COPPICE_RUNTIME" = crun ]; then
+  mount -n -t tmpfs -o ro,mode=755,nosuid,nodev,noexec tmpfs /sys/fs/cgroup 2>/dev/null || true
+fi
 cd /
 "/run/x/$COPPICE_NODE" "/run/j/$COPPICE_SCRIPT" "$COPPICE_SETTINGS"
 `;
@@ -165,6 +167,7 @@ function environment(options: NamespaceOptions, owner: string): NodeJS.ProcessEn
     COPPICE_NODE: path.basename(process.execPath),
     COPPICE_SCRIPT_FOLDER: path.dirname(hostScript),
     COPPICE_SCRIPT: path.basename(hostScript),
+    COPPICE_RUNTIME: settings.runtime,
     COPPICE_SETTINGS: JSON.stringify(settings),
     COPPICE_CGROUP_JOIN: cgroups.join ?? '',
     COPPICE_CGROUPS: Object.entries(cgroups.folders)

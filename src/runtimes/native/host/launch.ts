@@ -76,7 +76,7 @@ function terminalCommand(
 
 /** Cgroups are ours to make, before the runtime starts. */
 function options(runtime: HostSettings['runtime']): string[] {
-  return runtime === 'crun' ? ['--cgroup-manager=disabled', '--log-format=json'] : ['--log-format=json'];
+  return [runtime === 'crun' ? '--cgroup-manager=disabled' : '--rootless=true', '--log-format=json'];
 }
 
 /** A session keyring per sandbox would eat the user's quota; the filter keeps them from the machine's. */
