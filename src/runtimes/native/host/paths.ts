@@ -52,3 +52,8 @@ export function upperPath(sandbox: string): string {
 export function bundlePath(sandbox: string): string {
   return path.join(bundlesPath, sandbox);
 }
+
+/** Its own /etc/hosts, hostname and resolv.conf. */
+export function etcPath(sandbox: string): string {
+  return path.join(runsPath, sandbox, 'etc');
+}

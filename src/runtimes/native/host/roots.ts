@@ -6,7 +6,7 @@ import type { RuntimeImage } from '../../runtime.ts';
 import type { LayerStore } from './layers/layerStore.ts';
 import type { MountPlan } from './layers/mountPlan.ts';
 import type { Mounts } from './mounts.ts';
-import { bundlePath, runPath, stagingPath, upperPath } from './paths.ts';
+import { bundlePath, runPath, runsPath, stagingPath, upperPath } from './paths.ts';
 
 /** A sandbox's folders with its root mounted, and the layers below held in place. */
 export interface Root {
@@ -20,6 +20,7 @@ interface Spare extends Root {
 }
 
 const maxSpares = 4;
+const prefix = 'spare-';
 
 /** Makes the writable root of a sandbox, and keeps one ready for each image that was lately run. */
 export class Roots {
@@ -34,6 +35,10 @@ export class Roots {
     this.#mounts = mounts;
     this.#layers = layers;
     this.#log = log;
+    // Those of a host that is gone.
+    for (const name of readdirSync(runsPath).filter(name => name.startsWith(prefix))) {
+      rmSync(runPath(name), { recursive: true, force: true });
+    }
   }
 
   /** Of spares: their folders lie among those of sandboxes. */
@@ -58,7 +63,7 @@ export class Roots {
   prepare(image: RuntimeImage): void {
     const key = keyOf(image);
     if (this.#spares.has(key)) return;
-    const name = `spare-${randomUUID()}`;
+    const name = `${prefix}${randomUUID()}`;
     this.#names.add(name);
     const spare = this.#make(name, image).then(root => ({ ...root, name }));
     spare.catch((error: Error) => {
@@ -146,7 +151,7 @@ function keyOf(image: RuntimeImage): string {
 function removeIfUnwritten(run: string): boolean {
   const upper = path.join(run, 'upper');
   try {
-    rmSync(path.join(run, 'work'), { recursive: true, force: true });
+    for (const name of ['work', 'etc']) rmSync(path.join(run, name), { recursive: true, force: true });
     if (existsSync(upper)) for (const name of readdirSync(upper)) rmdirSync(path.join(upper, name));
     removeIfThere(upper);
     rmdirSync(run);

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -27,6 +27,7 @@ import type { NatNetwork, Networks } from './network.ts';
 import {
   bundlePath,
   containersPath,
+  etcPath,
   inboxPath,
   layerPath,
   pausePath,
@@ -107,13 +108,15 @@ export class Sandbox {
           work: workPath(this.id, index + 1),
         },
       })),
-      binds: this.#binds(bundle),
+      binds: this.#binds(),
       network,
       seccomp: this.#tools.seccomp,
       pidMax: this.#tools.cgroups.limitsPids ? undefined : pidMaxFor(spec.limits.pids),
     });
     writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(config));
     await this.#launch(mainProcess, 'run', bundle, spec.main ?? pauseCommand, spec.main === null);
+    // The next run is likely of the same image. Once this one is answered: now there is time.
+    if (spec.main !== null && this.#laid.length === 0) setImmediate(() => this.#tools.roots.prepare(spec.image));
   }
 
   async exec(process: string, start: StartProcess): Promise<void> {
@@ -179,8 +182,6 @@ export class Sandbox {
     await this.#unmount();
     await this.#cgroups?.remove();
     this.#unpin?.();
-    // The next run is likely of the same image.
-    if (this.#spec.main !== null && this.#laid.length === 0) this.#tools.roots.prepare(this.#spec.image);
     await Promise.all([
       this.#tools.roots.clear(this.id),
       rm(path.join(containersPath, this.id), { recursive: true, force: true }),
@@ -322,6 +323,9 @@ export class Sandbox {
       this.#unmount().catch((error: Error) => this.#tools.log(`${this.id} stays mounted: ${error.message}`));
     } else {
       this.#processes.delete(name.process);
+      for (const kind of ['json', 'pid', 'log']) {
+        rmSync(path.join(bundlePath(this.id), `${name.process}.${kind}`), { force: true });
+      }
     }
     this.#tools.onExit(name, end);
   }
@@ -357,16 +361,19 @@ export class Sandbox {
     }
   }
 
-  #binds(bundle: string): { source: string; target: string; readOnly: boolean }[] {
+  #binds(): { source: string; target: string; readOnly: boolean }[] {
     const { hostname, network, resolvConf, main } = this.#spec;
     const texts = {
       hostname: `${hostname}\n`,
       hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${hostname}\n`,
       'resolv.conf': network === 'host' ? resolvConf : this.#nat ? `nameserver ${this.#nat.resolver}\n` : '',
     };
+    // On disk, not in the host's tmpfs: a sandbox may write to them as much as it likes.
+    const folder = etcPath(this.id);
+    mkdirSync(folder);
     const binds = Object.entries(texts).map(([name, text]) => {
-      writeFileSync(path.join(bundle, name), text, { mode: 0o644 });
-      return { source: path.join(bundle, name), target: `/etc/${name}`, readOnly: false };
+      writeFileSync(path.join(folder, name), text, { mode: 0o644 });
+      return { source: path.join(folder, name), target: `/etc/${name}`, readOnly: false };
     });
     if (main === null) binds.push({ source: pausePath, target: pauseCommand.args[0]!, readOnly: true });
     return binds;

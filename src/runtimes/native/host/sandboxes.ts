@@ -2,11 +2,15 @@ import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { CoppiceError } from '../../../protocol/errors.ts';
 import type { AdoptState, CreateSandbox } from '../hostApi.ts';
 import { inboxPath, runPath } from './paths.ts';
 import { Sandbox, type SandboxTools } from './sandbox.ts';
+
+/** The answer goes out first, and the next run's request comes in. */
+const clearAfterMs = 3;
 
 /** All sandboxes that live, or are dead and not removed yet. */
 export class Sandboxes {
@@ -88,8 +92,8 @@ export class Sandboxes {
     if (!sandbox) return;
     await sandbox.stop();
     this.#all.delete(id);
-    const clearing = sandbox
-      .clear()
+    const clearing = pause(clearAfterMs)
+      .then(() => sandbox.clear())
       .catch((error: Error) => this.#tools.log(`${id} was not cleared: ${error.message}`))
       .finally(() => this.#clearing.delete(clearing));
     this.#clearing.add(clearing);
