@@ -1,5 +1,5 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
-import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { CoppiceError } from '../../protocol/errors.ts';
@@ -30,7 +30,8 @@ export interface NamespaceOptions {
 export const firstId = 1_000_000;
 const idCount = 65_536;
 
-export const isRealRoot = process.getuid?.() === 0;
+/** Root of the machine, not of some user namespace: only that one may map ids it does not own. */
+export const isRealRoot = process.getuid?.() === 0 && mapsAllIds();
 
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -85,6 +86,15 @@ fi
 cd /
 "/run/x/$COPPICE_NODE" "/run/j/$COPPICE_SCRIPT" "$COPPICE_SETTINGS"
 `;
+
+function mapsAllIds(): boolean {
+  try {
+    return /^\s*0\s+0\s+4294967295\s*$/m.test(readFileSync('/proc/self/uid_map', 'utf8'));
+  } catch {
+    // No /proc, no user namespaces to speak of.
+    return false;
+  }
+}
 
 const unshareInside = ['-m', '-C', '-p', '-i', '--fork', '--mount-proc', '--kill-child=KILL'];
 

@@ -22,9 +22,6 @@ export function missingTool(machine: Machine): Obstacle | undefined {
   if (!tools.crun && !tools.runc) {
     return { reason: 'there is no OCI runtime: neither crun nor runc', fix: 'Install the package crun.' };
   }
-  if (machine.subordinateIds && !isRealRoot && !tools.newuidmap) {
-    return { reason: 'newuidmap is missing', fix: 'Install the package uidmap (or shadow-utils).' };
-  }
   return undefined;
 }
 
@@ -33,7 +30,7 @@ export function explain(complaint: string): Obstacle {
   const apparmor = readText('/proc/sys/kernel/apparmor_restrict_unprivileged_userns').trim();
   const clone = readText('/proc/sys/kernel/unprivileged_userns_clone').trim();
   const namespaces = readText('/proc/sys/user/max_user_namespaces').trim();
-  const step = complaint.trim().replace(/\s+/g, ' ').slice(0, 400);
+  const step = complaint.replace('the native runtime did not start: ', '').trim().replace(/\s+/g, ' ').slice(0, 400);
   if (!isRealRoot && clone === '0') {
     return {
       reason: `user namespaces are switched off for users (kernel.unprivileged_userns_clone): ${step}`,
@@ -58,10 +55,10 @@ export function explain(complaint: string): Obstacle {
       fix: 'Give this user a range with `usermod --add-subuids 100000-165535 --add-subgids 100000-165535`.',
     };
   }
-  if (/unshare failed|unshare:|nsenter:/.test(step) && /permitted|denied|Permission/.test(step) && isConfined()) {
+  if (/unshare failed|unshare:|nsenter:/.test(step) && /permitted|denied|Permission/.test(step)) {
     return {
-      reason: `this process may not make namespaces, it is in a container itself: ${step}`,
-      fix: 'Start that container with `--privileged`, or use the docker runtime.',
+      reason: `this process may not make namespaces${isConfined() ? ', it is in a container itself' : ''}: ${step}`,
+      fix: 'In a container, start that with `--privileged`; else use the docker runtime.',
     };
   }
   if (/overlay/.test(step)) {
@@ -87,7 +84,7 @@ export function capabilitiesOf(machine: Machine, settings: HostSettings, pidMax:
     [pids, `a limit of processes is refused: ${settings.cgroupsReason}`],
     [cpuTime && memory, `resources used are not known: ${settings.cgroupsReason}`],
     [settings.nat !== null, `the network nat is none: ${natReason(machine)}`],
-    [settings.ids === 'range', 'only root is a user inside: this user has no range in /etc/subuid and /etc/subgid'],
+    [settings.ids === 'range', `only root is a user inside: ${idsReason(machine)}`],
     [machine.tools.script, 'no terminals: script is missing, install the package bsdutils (or util-linux-script)'],
   ];
   return {
@@ -98,6 +95,13 @@ export function capabilitiesOf(machine: Machine, settings: HostSettings, pidMax:
     build: false,
     notes: noted.filter(([there]) => !there).map(([, note]) => note),
   };
+}
+
+function idsReason(machine: Machine): string {
+  if (!machine.subordinateIds) {
+    return 'this user has no range in /etc/subuid and /etc/subgid, add one with `usermod --add-subuids --add-subgids`';
+  }
+  return 'newuidmap is missing, install the package uidmap (or shadow-utils)';
 }
 
 export function natReason(machine: Machine): string {
