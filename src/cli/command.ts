@@ -9,6 +9,7 @@ export type Completes =
   | 'operation'
   | 'branch'
   | 'sandbox'
+  | 'state'
   | 'file'
   | 'folder'
   | 'command'

@@ -28,12 +28,27 @@ export async function fullSandboxId(client: EngineClient, text: string): Promise
   );
 }
 
+/** With where it appears inside; an id that is not listed may still be known to the engine. */
+export async function fullState(
+  client: EngineClient,
+  text: string,
+): Promise<{ readonly id: string; readonly destination: string }> {
+  const { states } = await client.call('states', { limit: 10_000 });
+  if (/^ds-[0-9a-f]{40}$/.test(text)) {
+    const destination = states.find(state => state.directory_state_id === text)?.destination ?? '/';
+    return { id: text, destination };
+  }
+  const ids = states.map(state => state.directory_state_id);
+  const id = onlyOne(text, ids, 'ds-', 'directory state', 'state_not_found', 'See coppice states.');
+  return { id, destination: states.find(state => state.directory_state_id === id)!.destination };
+}
+
 function onlyOne(
   text: string,
   ids: readonly string[],
   kind: string,
   noun: string,
-  code: 'operation_not_found' | 'sandbox_not_found',
+  code: 'operation_not_found' | 'sandbox_not_found' | 'state_not_found',
   fix: string,
 ): string {
   const prefix = text.startsWith(kind) ? text : kind + text;

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import { styleText } from 'node:util';
 
@@ -34,15 +35,24 @@ export function openTerminal(
     out: channel(stdout, env),
     err: channel(stderr, env),
     interactive: stdin.isTTY === true && stderr.isTTY === true,
-    confirm: async question => {
-      const prompt = createInterface({ input: stdin, output: stderr });
-      try {
-        return /^y(es)?$/i.test((await prompt.question(`${question} [y/N] `)).trim());
-      } finally {
-        prompt.close();
-      }
-    },
+    confirm: question => ask(question, stdin, stderr),
   };
+}
+
+/** Ctrl-C and the end of input are a no. */
+async function ask(question: string, input: NodeJS.ReadStream, output: NodeJS.WriteStream): Promise<boolean> {
+  const prompt = createInterface({ input, output });
+  try {
+    const left = once(prompt, 'close').then(() => '');
+    prompt.once('SIGINT', () => {
+      output.write('\n');
+      prompt.close();
+    });
+    const answered = prompt.question(`${question} [y/N] `).catch(() => ''); // It was closed.
+    return /^y(es)?$/i.test((await Promise.race([answered, left])).trim());
+  } finally {
+    prompt.close();
+  }
 }
 
 function channel(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Channel {

@@ -239,7 +239,14 @@ describe('the coppice command', () => {
     assert.equal(stdout, '/workspace\na.txt\nA');
     const state = (await coppice('sync', 'project', '/src')).stdout.trim();
     assert.match(state, /^ds-/);
-    assert.equal((await coppice(...busybox, '-q', '--state', state, '--', 'pwd')).stdout, '/src\n');
+    for (const reference of [state, state.slice(0, 11)])
+      assert.equal((await coppice(...busybox, '-q', '--state', reference, '--', 'pwd')).stdout, '/src\n');
+    assert.equal((await coppice(...busybox, '--state', 'ds-ffffffff', '--', 'pwd')).code, 125);
+    writeFileSync(folder.join('project', 'a.txt'), 'A');
+    assert.equal((await coppice(...busybox, '-t', 'worked', '-s', 'project', '-c', 'echo B > b.txt')).code, 0);
+    assert.equal((await coppice('apply', '-n', 'worked')).stdout, 'A  b.txt  2 B\n');
+    assert.equal((await coppice('apply', 'worked')).code, 0);
+    assert.equal(readFileSync(folder.join('project', 'b.txt'), 'utf8'), 'B\n');
   });
 
   test('--json is one document; of errors too, on stderr', async () => {

@@ -88,6 +88,10 @@ async function askEngine(client: EngineClient, things: Completes, workspace: str
       const { sandboxes } = await client.call('list_sandboxes', {});
       return sandboxes.map(sandbox => ({ value: shortId(sandbox.sandbox_id), help: sandbox.status }));
     }
+    case 'state': {
+      const { states } = await client.call('states', { limit: MOST });
+      return states.map(state => ({ value: shortId(state.directory_state_id), help: oneLine(state.source, 60) }));
+    }
     default:
       return [];
   }

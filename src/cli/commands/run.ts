@@ -14,6 +14,7 @@ import { followOperation, operationEnd } from '../followOperation.ts';
 import { inWordsOfTheLine } from '../lineWords.ts';
 import { numberOption, pairsOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
+import { fullState } from '../references.ts';
 import type { Channel } from '../terminal.ts';
 import { UsageError } from '../usageError.ts';
 import { DEFAULT_DESTINATION, syncFolder } from './sync.ts';
@@ -42,7 +43,7 @@ export const executionOptions = {
   memory: { value: 'SIZE', help: 'Memory limit, as 512m' },
   cpus: { value: 'N', help: 'Processor limit, as 1.5' },
   pids: { value: 'N', help: 'Limit of processes and threads' },
-  state: { value: 'STATE', help: 'Lay a directory state over the image: ds-… from coppice sync' },
+  state: { value: 'STATE', help: 'Lay a directory state over the image: ds-… from coppice sync', completes: 'state' },
   sync: {
     short: 's',
     value: 'FOLDER[:INSIDE]',
@@ -193,9 +194,7 @@ async function stateOf(
 ): Promise<{ readonly id: string; readonly destination: string } | undefined> {
   if (given.state !== undefined) {
     if (given.sync !== undefined) throw new UsageError('give --state or --sync, not both', command);
-    const { states } = await client.call('states', { limit: 10_000 });
-    const known = states.find(state => state.directory_state_id === given.state);
-    return { id: given.state, destination: known?.destination ?? '/' };
+    return fullState(client, given.state);
   }
   if (given.sync === undefined) return undefined;
   const { source, destination } = folderAndPlace(given.sync, context.cwd);

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { humanAge, humanSize, plural, printable } from '../../verbs/wording.ts';
+import { humanAge, humanSize, plural, printable, shortId } from '../../verbs/wording.ts';
 import { defineCommand } from '../command.ts';
 import { EXIT } from '../exitCode.ts';
 import { numberOption } from '../parseLine.ts';
@@ -23,7 +23,7 @@ export const states = defineCommand({
     else if (result.states.length === 0) err.line('No directory states. coppice sync makes one of this folder.');
     else {
       const rows = result.states.map(state => [
-        out.style('cyan', state.directory_state_id),
+        out.style('cyan', shortId(state.directory_state_id)),
         state.files.toLocaleString('en'),
         humanSize(state.bytes),
         humanAge(state.created_at),
