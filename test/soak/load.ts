@@ -30,15 +30,17 @@ export async function importBase(client: EngineClient, folder: string, told: Tol
   return image;
 }
 
-/** One client's share of the load: random verbs, one after the other, until the engine dies. */
+/** One client's share of the load: random verbs, one after the other, until it is over or the engine dies. */
 export async function load(
   client: EngineClient,
   name: string,
   random: Random,
   told: Told,
   base: { readonly image: string; readonly folder: string },
+  over: () => boolean = () => false,
 ): Promise<number> {
   for (let done = 0; ; done++) {
+    if (over()) return done;
     try {
       await random.oneOf(acts)({ client, name, random, told, base });
     } catch (error) {
@@ -110,7 +112,7 @@ async function importFolder({ client, told, base }: Actor): Promise<void> {
 async function tag({ client, name, random, told }: Actor): Promise<void> {
   const label = `soak/${name}-${random.below(3)}`;
   const image = told.anyImage(random);
-  if (Number.parseInt(image.slice(0, 2), 16) % 4 !== Number(name)) return;
+  if (Number.parseInt(image.slice(0, 2), 16) % 8 !== Number(name)) return;
   for (const [other, holder] of told.tags) if (holder === image) told.tags.set(other, undefined);
   told.tags.set(label, undefined);
   await client.call('set_tag', { image, tag: label });
