@@ -16,13 +16,13 @@ export async function measure(contenders: readonly Contender[], turns: number, w
   const samples = new Map(contenders.map(contender => [contender, [] as number[]]));
   for (let turn = -warmUps; turn < turns; turn++) {
     for (const contender of contenders) {
-      if (turn >= 0 && turn % 10 < (contender.skips ?? 0) && turn > 0) continue;
+      if (turn > 0 && turn % 10 < (contender.skips ?? 0)) continue;
       const taken = await contender.once();
       if (turn >= 0) samples.get(contender)!.push(taken);
     }
   }
-  return contenders.map(({ name, kind, isolation }) =>
-    lineOf(name, kind, isolation, samples.get(contenders.find(contender => contender.name === name)!)!),
+  return contenders.map(contender =>
+    lineOf(contender.name, contender.kind, contender.isolation, samples.get(contender)!),
   );
 }
 

@@ -47,20 +47,21 @@ function firstLine([command = '', ...args]: string[]): string[] {
   }
 }
 
-/** For people at a terminal: each row with all its lines, ratio first. */
-export function toText(rows: readonly Row[], machine: Machine, misses: readonly Miss[]): string {
-  return [describe(machine), ...rows.map(rowText), verdict(misses)].join('\n\n');
+/** For people at a terminal, after the rows: where that was, and what was missed. */
+export function toText(machine: Machine, misses: readonly Miss[]): string {
+  return [describe(machine), verdict(misses)].join('\n\n');
 }
 
 function describe({ cpu, cores, memoryGb, system, kernel, node, tools, load, at }: Machine): string {
   return [
     `${cpu}, ${cores} cores, ${memoryGb} GB · ${system}, Linux ${kernel} · Node ${node} · ${tools.join(', ')}`,
     `load before ${load.before}, after ${load.after} · ${at}`,
-    'Ratio: how many times better (+) or worse our first line is. All lines of a row ran in turn, in this run.',
+    'Ratio: how many times better our first line is. All lines of a row ran in turn, in this run.',
   ].join('\n');
 }
 
-function rowText(row: Row): string {
+/** One row, its lines under each other. */
+export function rowText(row: Row): string {
   const reference = ours(row)[0];
   const table = [
     ['ratio', `p50 ${row.unit}`, 'p95', 'n', 'what', 'isolation'],

@@ -5,14 +5,12 @@ import { type Contender, measure, timed } from '../measure.ts';
 import { lineOf, type Row } from '../row.ts';
 
 /** Goals 5, 7, 8 and 17: what keeping a run costs, in time, in disk, in depth, in memory. */
-export async function snapshot(arena: Arena, turns: number): Promise<readonly Row[]> {
-  const rows: Row[] = [];
-  for (const work of works) rows.push(await snapshotRow(arena, work, turns));
-  rows.push(await changedRow(arena, turns));
-  rows.push(await depthRow(arena, turns));
-  rows.push(await diskRow(arena));
-  rows.push(await memoryRow(arena));
-  return rows;
+export async function* snapshot(arena: Arena, turns: number): AsyncGenerator<Row> {
+  for (const work of works) yield await snapshotRow(arena, work, turns);
+  yield await changedRow(arena, turns);
+  yield await depthRow(arena, turns);
+  yield await diskRow(arena);
+  yield await memoryRow(arena);
 }
 
 interface Work {

@@ -5,8 +5,9 @@ import { crunCommand } from '../peers/crunBundle.ts';
 import type { Row } from '../row.ts';
 
 /** Goals 1 and 2: how long a bare `true` takes, from the call to the result, and one more process in a live sandbox. */
-export async function start(arena: Arena, turns: number): Promise<readonly Row[]> {
-  return [await startRow(arena, turns), await execRow(arena, turns)];
+export async function* start(arena: Arena, turns: number): AsyncGenerator<Row> {
+  yield await startRow(arena, turns);
+  yield await execRow(arena, turns);
 }
 
 const busyboxNone = 'coppice run, busybox image, network none';
