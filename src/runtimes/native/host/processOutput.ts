@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
+import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises';
 import type { ProcessExit } from '../../runtime.ts';
 import { type ProcessName, spoolName } from '../hostApi.ts';
 import { OutputSpool } from './outputSpool.ts';
@@ -82,10 +83,11 @@ async function lastOutput(drained: Promise<unknown>, streams: readonly Stream[])
   await finished;
 }
 
-function quiet(ms: number): Promise<void> {
-  return new Promise(resolve => {
-    setTimeout(resolve, ms).unref();
-  });
+/** After a long pause of ours a timer is due before the pipes were looked at: so one look at them comes after it. */
+async function quiet(ms: number): Promise<void> {
+  await pause(ms, undefined, { ref: false });
+  await immediate();
+  await immediate();
 }
 
 function coalesced(interval: number, report: () => void): () => void {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -19,7 +19,7 @@ import { type ContainerProcessSpec, ociSpec, processSpec, type SeccompFilter } f
 import { type Cgroups, defaultPids, type SandboxCgroups } from './cgroups.ts';
 import type { Launch } from './launch.ts';
 import type { Launcher } from './launcher.ts';
-import { imageData } from './layers/imageData.ts';
+import { type ImageData, imageData } from './layers/imageData.ts';
 import type { LayerStore } from './layers/layerStore.ts';
 import { type MountPlan, mountPoints } from './layers/mountPlan.ts';
 import type { Mounts } from './mounts.ts';
@@ -38,7 +38,17 @@ import {
 import type { Pipes } from './pipes.ts';
 import { ContainerProcess } from './process.ts';
 import { makeWritable, type Roots, workPath } from './roots.ts';
-import { hideFiles, layFile, livingRoot, readFrom, withDeadRoot, writeLayer, writeTo } from './sandboxFiles.ts';
+import {
+  foldersAbove,
+  hideFiles,
+  isPlain,
+  layFile,
+  livingRoot,
+  readFrom,
+  withDeadRoot,
+  writeLayer,
+  writeTo,
+} from './sandboxFiles.ts';
 import { resolveUser } from './users.ts';
 import type { Views } from './views/views.ts';
 
@@ -208,12 +218,29 @@ export class Sandbox {
       });
     }
     if (state.hides.length > 0) this.#image = await this.#withLayer('hidden', root => hideFiles(root, state.hides));
+    const below = imageData(this.#image);
     this.#image = this.#over(state.layer);
+    await this.#keepFoldersAbove(state.destination, below);
     if (state.touches.length === 0) return this.#image;
     const now = new Date();
     return this.#withLayer('touched', root => {
       for (const file of state.touches) root.setTime(Buffer.from(file, 'latin1'), now);
     });
+  }
+
+  /** The state's layer has plain folders above its destination: those that the image has otherwise stay as the image has them. */
+  async #keepFoldersAbove(destination: string, image: ImageData): Promise<void> {
+    const folders = await this.#tools.views.use(image, ({ root }) => foldersAbove(root, destination));
+    if (folders.every(isPlain)) return;
+    const upper = path.join(runPath(this.id), 'above');
+    mkdirSync(upper);
+    for (const folder of folders) {
+      const place = path.join(upper, folder.path);
+      mkdirSync(place);
+      chownSync(place, folder.uid, folder.gid);
+      chmodSync(place, folder.mode);
+    }
+    this.#image = this.#take(upper);
   }
 
   async #withFiles(files: CreateSandbox['files']): Promise<RuntimeImage> {
@@ -235,9 +262,12 @@ export class Sandbox {
     const points = mountPoints(plan).map(point => point.name);
     const work = (top: string) => path.join(folder, 'work', String(points.indexOf(top)));
     await writeLayer(this.#tools.mounts, scratchPath, plan, { upper: path.join(folder, 'upper'), work }, change);
+    return this.#take(path.join(folder, 'upper'));
+  }
+
+  #take(tree: string): RuntimeImage {
     const id = `f${Buffer.from(randomBytes(8)).readBigUInt64BE().toString(36).padStart(13, '0').slice(-7)}`;
-    renameSync(path.join(folder, 'upper'), layerPath(id));
-    await rm(folder, { recursive: true, force: true });
+    renameSync(tree, layerPath(id));
     this.#laid.push(id);
     return this.#over(id);
   }

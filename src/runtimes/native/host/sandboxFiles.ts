@@ -117,6 +117,38 @@ export async function writeLayer(
   }
 }
 
+export interface FolderAbove {
+  readonly path: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export const isPlain = (folder: FolderAbove): boolean => folder.mode === 0o755 && folder.uid === 0 && folder.gid === 0;
+
+/** The folders of an image on the way to a state's destination. A link among them would be hidden by what is laid there. */
+export function foldersAbove(root: LinuxRootedFolder, destination: string): FolderAbove[] {
+  const names = destination.split('/').filter(Boolean);
+  const folders: FolderAbove[] = [];
+  for (let depth = 1; depth < names.length; depth++) {
+    const folder = `/${names.slice(0, depth).join('/')}`;
+    const stats = there(root, Buffer.from(folder));
+    if (!stats) break;
+    if (!stats.isDirectory()) {
+      throw new CoppiceError(
+        'not_a_directory',
+        `${folder} is no folder in this image, so nothing can be laid at ${destination}`,
+        {
+          field: 'directory_state_id',
+          fix: 'Sync to another destination.',
+        },
+      );
+    }
+    folders.push({ path: folder, mode: stats.mode & 0o7777, uid: stats.uid, gid: stats.gid });
+  }
+  return folders;
+}
+
 /** Takes files away, and the folders that are empty then. */
 export function hideFiles(root: LinuxRootedFolder, files: readonly string[]): void {
   const folders = new Set<string>();
