@@ -319,3 +319,32 @@ describe('bad input', () => {
     assert.equal(await state({ source: `${source}2` }), first);
   });
 });
+
+test('folders above the destination stay as the image has them', async () => {
+  write('f', 'x');
+  const base = await keep(
+    'mkdir -p -m 1777 /tmp; mkdir -m 750 /home; chown 12:34 /home; ln -s /tmp /away; chmod 700 /root',
+    { cwd: '/' },
+  );
+  for (const [destination, folder, is] of [
+    ['/tmp/p', '/tmp', '1777 0 0'],
+    ['/home/u/p', '/home', '750 12 34'],
+    ['/root/p', '/root', '700 0 0'],
+  ] as const) {
+    const id = await state({ destination });
+    const kept = await keep(`stat -c '%a %u %g' ${folder}; cat ${destination}/f; touch made`, {
+      image: base,
+      cwd: destination,
+      directory_state_id: id,
+    });
+    assert.equal(
+      (await run(`stat -c '%a %u %g' ${folder}; ls ${destination}`, { image: kept, cwd: '/' })).stdout,
+      `${is}\nf\nmade\n`,
+    );
+  }
+  const refused = await engine.run('true', {
+    image: base,
+    directory_state_id: await state({ destination: '/away/p' }),
+  });
+  assert.equal(refused.error?.code, 'not_a_directory');
+});

@@ -54,6 +54,7 @@ export interface CreateSandbox {
 /** A directory state under a run. */
 export interface LaidState {
   readonly id: string;
+  readonly destination: string;
   readonly layer: string;
   /** Paths of an earlier state of the same series that this one no longer has: bytes as latin1. */
   readonly hides: readonly string[];

@@ -71,7 +71,11 @@ export class NativeRuntime implements Runtime {
   async importImage(source: ImageSource, options: ImportOptions): Promise<ImportedImage> {
     const host = await this.#host();
     using _progress = host.onProgress(options.uuid, options.progress);
-    if (source.kind === 'host') return host.ask(api.importHostRequest, { uuid: options.uuid }, options.signal);
+    if (source.kind === 'host') {
+      const imported = await host.ask(api.importHostRequest, { uuid: options.uuid }, options.signal);
+      // As `identify` sees it: inside, mounts below the machine's folders have other inodes.
+      return { ...imported, digest: hostFingerprint(machineFolders(this.#options.home)) };
+    }
     const { name, socket } = await openHostStream(this.#options.home);
     const { uuid, signal } = options;
     try {
@@ -121,6 +125,7 @@ export class NativeRuntime implements Runtime {
       state: spec.state
         ? {
             id: spec.state.id,
+            destination: spec.state.destination,
             layer: stateLayerId(spec.state.id),
             hides: spec.state.hides,
             touches: spec.state.touches,

@@ -232,7 +232,7 @@ export class Sandbox {
   async #keepFoldersAbove(destination: string, image: ImageData): Promise<void> {
     const folders = await this.#tools.views.use(image, ({ root }) => foldersAbove(root, destination));
     if (folders.every(isPlain)) return;
-    const upper = path.join(runPath(this.id), 'above');
+    const upper = path.join(stagingPath, `${this.id}-above`);
     mkdirSync(upper);
     for (const folder of folders) {
       const place = path.join(upper, folder.path);
@@ -262,7 +262,9 @@ export class Sandbox {
     const points = mountPoints(plan).map(point => point.name);
     const work = (top: string) => path.join(folder, 'work', String(points.indexOf(top)));
     await writeLayer(this.#tools.mounts, scratchPath, plan, { upper: path.join(folder, 'upper'), work }, change);
-    return this.#take(path.join(folder, 'upper'));
+    const image = this.#take(path.join(folder, 'upper'));
+    await rm(folder, { recursive: true, force: true });
+    return image;
   }
 
   #take(tree: string): RuntimeImage {
