@@ -2,7 +2,9 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CancellationTokenSource,
+  ConnectionError,
   createMessageConnection,
+  ErrorCodes,
   type MessageConnection,
   ResponseError,
   SocketMessageReader,
@@ -203,9 +205,20 @@ function engineDied(): CoppiceError {
   });
 }
 
+/** Writing may fail a moment before the end is told. */
+function isLostConnection(error: unknown): boolean {
+  const codes: readonly number[] = [
+    ErrorCodes.MessageWriteError,
+    ErrorCodes.PendingResponseRejected,
+    ErrorCodes.ConnectionInactive,
+  ];
+  if (error instanceof ConnectionError) return true;
+  return error instanceof ResponseError && codes.includes(error.code);
+}
+
 function asCoppiceError(error: unknown, alive: boolean): unknown {
   if (error instanceof ResponseError && error.code === COPPICE_ERROR) return CoppiceError.from(error.data as WireError);
   if (error instanceof CoppiceError) return error;
-  if (!alive) return engineDied();
+  if (!alive || isLostConnection(error)) return engineDied();
   return error;
 }
