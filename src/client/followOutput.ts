@@ -37,6 +37,10 @@ export async function followOutput(
       positions[stream] += bytes.length;
     }
   };
+  const catchUpAll = async () => {
+    await catchUp('stdout', Number.POSITIVE_INFINITY);
+    await catchUp('stderr', Number.POSITIVE_INFINITY);
+  };
   const take = async (event: OutputEvent) => {
     await catchUp(event.stream, event.offset);
     const bytes = Buffer.from(event.data, 'base64').subarray(positions[event.stream] - event.offset);
@@ -48,15 +52,17 @@ export async function followOutput(
     ['output'],
     event => {
       if (event.topic === 'output') enqueue(() => take(event));
+      else if (event.topic === 'lagged') enqueue(catchUpAll);
     },
     [source],
   );
+  // What was written before we listened.
+  enqueue(catchUpAll);
   try {
     await finished;
   } finally {
     await stop().catch(() => undefined); // The connection may be gone; the reads below say so.
   }
   await queue;
-  await catchUp('stdout', Number.POSITIVE_INFINITY);
-  await catchUp('stderr', Number.POSITIVE_INFINITY);
+  await catchUpAll();
 }

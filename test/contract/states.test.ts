@@ -323,7 +323,7 @@ describe('bad input', () => {
 test('folders above the destination stay as the image has them', async () => {
   write('f', 'x');
   const base = await keep(
-    'mkdir -p -m 1777 /tmp; mkdir -m 750 /home; chown 12:34 /home; ln -s /tmp /away; chmod 700 /root',
+    'chmod 1777 /tmp; chmod 750 /home; chown 12:34 /home; ln -s /tmp /away; chmod 700 /root',
     { cwd: '/' },
   );
   for (const [destination, folder, is] of [

@@ -38,7 +38,10 @@ export class Sandboxes {
     try {
       await sandbox.start();
     } catch (error) {
-      await this.remove(spec.id);
+      // At once: it may be tried again under the same id.
+      await sandbox.stop();
+      await sandbox.clear();
+      this.#all.delete(spec.id);
       throw error;
     }
     return { notes: [] };
