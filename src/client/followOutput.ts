@@ -1,3 +1,4 @@
+import { CoppiceError } from '../protocol/errors.ts';
 import type { OutputEvent, StreamName } from '../protocol/events.ts';
 import type { EngineClient } from './engineClient.ts';
 
@@ -56,8 +57,8 @@ export async function followOutput(
     },
     [source],
   );
-  // What was written before we listened.
-  enqueue(catchUpAll);
+  // What was written before we listened; a process that shall start only now has nothing.
+  enqueue(() => catchUpAll().catch(unlessNotThereYet));
   try {
     await finished;
   } finally {
@@ -65,4 +66,8 @@ export async function followOutput(
   }
   await queue;
   await catchUpAll();
+}
+
+function unlessNotThereYet(error: unknown): void {
+  if (!(error instanceof CoppiceError && error.code === 'process_not_found')) throw error;
 }
