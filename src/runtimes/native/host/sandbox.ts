@@ -126,7 +126,7 @@ export class Sandbox {
     writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(config));
     await this.#launch(mainProcess, 'run', bundle, spec.main ?? pauseCommand, spec.main === null);
     // The next run is likely of the same image. Once this one is answered: now there is time.
-    if (spec.main !== null && this.#laid.length === 0) setImmediate(() => this.#tools.roots.prepare(spec.image));
+    if (spec.main !== null && this.#laid.length === 0) setTimeout(() => this.#tools.roots.prepare(spec.image), 1);
   }
 
   async exec(process: string, start: StartProcess): Promise<void> {

@@ -10,7 +10,7 @@ import { inboxPath, runPath } from './paths.ts';
 import { Sandbox, type SandboxTools } from './sandbox.ts';
 
 /** The answer goes out first, and the next run's request comes in. */
-const clearAfterMs = 3;
+const clearAfterMs = 6;
 
 /** All sandboxes that live, or are dead and not removed yet. */
 export class Sandboxes {
