@@ -1,7 +1,7 @@
 import { type Excludes, IGNORE_FILES } from '../../workspace/excludes.ts';
 import { type BytePath, toText } from './bytePath.ts';
 import { type FolderNode, makeFolder, type Node } from './tree.ts';
-import { join, statOf, type Walk, walkEntry, walkFolder } from './walk.ts';
+import { type At, holding, inside, statOf, top, type Walk, walkEntry, walkFolder } from './walk.ts';
 
 /** Changed paths as a tree of names: `true` where the path itself changed and all below it is in question. */
 interface Changes {
@@ -16,7 +16,7 @@ export function applyChanges(
   excludes: Excludes,
   paths: Iterable<BytePath>,
 ): FolderNode | undefined {
-  return updateFolder(walk, '', known, excludes, collect(paths));
+  return updateFolder(walk, top(walk), known, excludes, collect(paths));
 }
 
 function collect(paths: Iterable<BytePath>): Changes {
@@ -41,36 +41,36 @@ function collect(paths: Iterable<BytePath>): Changes {
 
 function updateFolder(
   walk: Walk,
-  path: BytePath,
+  at: At,
   known: FolderNode,
   outer: Excludes,
   changes: Changes,
 ): FolderNode | undefined {
-  if (changes.whole) return walkFolder(walk, path, known, outer);
-  const stats = statOf(walk, path);
-  if (!stats?.isDirectory()) return undefined;
-  const excludes = outer.inside(toText(path), known.ignores);
-  const entries = new Map(known.entries);
-  for (const [name, below] of changes.below) {
-    const node = updateEntry(walk, join(path, name), known.entries.get(name), excludes, below);
-    if (node) entries.set(name, node);
-    else entries.delete(name);
-  }
-  return makeFolder(stats.mode & 0o7777, stats.mtimeMs, entries, known.ignores);
+  if (changes.whole) return walkFolder(walk, at, known, outer);
+  return holding(walk, at, folder => {
+    const excludes = outer.inside(toText(at.path), known.ignores);
+    const entries = new Map(known.entries);
+    for (const [name, below] of changes.below) {
+      const node = updateEntry(walk, inside(at, folder, name), known.entries.get(name), excludes, below);
+      if (node) entries.set(name, node);
+      else entries.delete(name);
+    }
+    return makeFolder(folder.stats.mode & 0o7777, folder.stats.mtimeMs, entries, known.ignores);
+  });
 }
 
 /** A folder we know, of which only something below changed, is gone into; anything else is looked at as if new. */
 function updateEntry(
   walk: Walk,
-  path: BytePath,
+  at: At,
   known: Node | undefined,
   excludes: Excludes,
   changes: Changes,
 ): Node | undefined {
-  const stats = statOf(walk, path);
+  const stats = statOf(walk, at);
   if (!stats) return undefined;
   if (stats.isDirectory() && known?.kind === 'folder' && !changes.whole) {
-    return excludes.excludes(toText(path), true) ? undefined : updateFolder(walk, path, known, excludes, changes);
+    return excludes.excludes(toText(at.path), true) ? undefined : updateFolder(walk, at, known, excludes, changes);
   }
-  return walkEntry(walk, path, known, excludes, stats.isDirectory());
+  return walkEntry(walk, at, known, excludes, stats.isDirectory() ? 'directory' : 'other');
 }

@@ -12,19 +12,39 @@ export interface Collected {
 /** A blob this young may belong to an upload that is not written down yet. */
 const YOUNG_MS = 3_600_000;
 
+export interface CollectOptions {
+  readonly before: number;
+  readonly now: number;
+  /** Root objects of states that may not be written down yet: kept with all that is in them. */
+  readonly fresh: Iterable<string>;
+  /** Called before the first thing goes. */
+  readonly onLoss: () => void;
+}
+
 /**
  * Drops directory states that nothing has named since `before`, then folder objects and blobs that no state and no uploaded
  * file needs. Runs where syncs run, between two of them, so that none counts on what is going.
  */
-export function collect(database: DatabaseSync, home: string, before: number, now: number): Collected {
+export function collect(database: DatabaseSync, home: string, options: CollectOptions): Collected {
+  const { states, needed } = sweepRecords(database, options);
+  const loose = looseBlobs(path.join(home, 'blobs'), needed, options.now);
+  if (loose.length > 0) options.onLoss();
+  return { states, ...removeAll(loose) };
+}
+
+function sweepRecords(
+  database: DatabaseSync,
+  options: CollectOptions,
+): { readonly states: number; readonly needed: Set<string> } {
   database.exec('BEGIN IMMEDIATE');
   try {
-    const states = dropStates(database, before, now);
-    const needed = sweepTrees(database);
-    database.exec('COMMIT');
+    const states = dropStates(database, options.before, options.now);
+    const needed = sweepTrees(database, options.fresh);
     for (const row of database.prepare('SELECT sha256 FROM files').all() as { sha256: string }[])
       needed.add(row.sha256);
-    return { states, ...sweepBlobs(path.join(home, 'blobs'), needed, now) };
+    if (states > 0) options.onLoss();
+    database.exec('COMMIT');
+    return { states, needed };
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK');
     throw error;
@@ -45,11 +65,12 @@ function dropStates(database: DatabaseSync, before: number, now: number): number
 }
 
 /** Answers the hashes of all files that the remaining states hold. */
-function sweepTrees(database: DatabaseSync): Set<string> {
+function sweepTrees(database: DatabaseSync, fresh: Iterable<string>): Set<string> {
   const find = database.prepare('SELECT entries FROM trees WHERE object = ?');
   const folders = new Set<string>();
   const files = new Set<string>();
-  const waiting = (database.prepare('SELECT object FROM states').all() as { object: string }[]).map(row => row.object);
+  const states = database.prepare('SELECT object FROM states').all() as { object: string }[];
+  const waiting = [...states.map(row => row.object), ...fresh];
   for (let object = waiting.pop(); object !== undefined; object = waiting.pop()) {
     if (folders.has(object)) continue;
     folders.add(object);
@@ -67,21 +88,25 @@ function sweepTrees(database: DatabaseSync): Set<string> {
   return files;
 }
 
-function sweepBlobs(folder: string, needed: ReadonlySet<string>, now: number): Pick<Collected, 'blobs' | 'bytes'> {
-  let blobs = 0;
-  let bytes = 0;
+function looseBlobs(folder: string, needed: ReadonlySet<string>, now: number): string[] {
+  const loose: string[] = [];
   for (const prefix of readdirSync(folder)) {
     if (prefix.length !== 2) continue;
     for (const sha256 of readdirSync(path.join(folder, prefix))) {
-      if (needed.has(sha256)) continue;
       const blob = path.join(folder, prefix, sha256);
-      const stats = statSync(blob);
-      if (stats.ctimeMs > now - YOUNG_MS) continue;
-      rmSync(blob);
-      blobs++;
-      // Another name of it may live on in a tree that is laid out.
-      if (stats.nlink === 1) bytes += stats.size;
+      if (!needed.has(sha256) && statSync(blob).ctimeMs <= now - YOUNG_MS) loose.push(blob);
     }
   }
-  return { blobs, bytes };
+  return loose;
+}
+
+function removeAll(blobs: readonly string[]): Pick<Collected, 'blobs' | 'bytes'> {
+  let bytes = 0;
+  for (const blob of blobs) {
+    const stats = statSync(blob);
+    rmSync(blob);
+    // Another name of it may live on in a tree that is laid out.
+    if (stats.nlink === 1) bytes += stats.size;
+  }
+  return { blobs: blobs.length, bytes };
 }

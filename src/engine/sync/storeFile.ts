@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import {
   closeSync,
   constants,
   fstatSync,
-  futimesSync,
+  ftruncateSync,
   openSync,
   readSync,
   renameSync,
@@ -25,9 +25,14 @@ export interface BlobFolder {
 
 /** Two changes within the clock's grain can leave the same times. Kernel ticks are 4 ms; some filesystems are coarser. */
 const GRAIN_MS = 50;
-const ATTEMPTS = 5;
+/** Each waits twice as long as the one before: who writes in bursts comes to an end. */
+const ATTEMPTS = 8;
 const SMALL = 1 << 20;
-const buffer = Buffer.allocUnsafe(SMALL);
+/** One byte more than is expected, so that a file that grew shows it. */
+const buffer = Buffer.allocUnsafe(SMALL + 1);
+
+const ZEROES = Buffer.alloc(SMALL);
+const SLEEP = new Int32Array(new SharedArrayBuffer(4));
 
 export type Stored = { readonly node: FileNode; readonly written: number };
 
@@ -35,15 +40,21 @@ export type Stored = { readonly node: FileNode; readonly written: number };
  * Reads one file into the store and says what it is. A file that changes while it is read is read again, so a state
  * never holds half of one version and half of another. `undefined`: it vanished, or is no longer a file.
  */
-export function storeFile(path: BytePath, blobs: BlobFolder): Stored | undefined {
+export function storeFile(
+  place: BytePath,
+  path: BytePath,
+  blobs: BlobFolder,
+  signal: { readonly aborted: boolean },
+): Stored | undefined {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const file = openFile(path);
+    if (attempt > 0) Atomics.wait(SLEEP, 0, 0, 2 ** (attempt - 1));
+    const file = openFile(place, path);
     if (file === undefined) return undefined;
     try {
       const before = fstatSync(file);
       if (!before.isFile()) return undefined;
       const startedAt = Date.now();
-      const content = before.size <= SMALL ? storeSmall(file, before, blobs) : storeLarge(file, blobs);
+      const content = before.size <= SMALL ? storeSmall(file, before, blobs) : storeLarge(file, blobs, signal);
       const after = fstatSync(file);
       if (content && content.size === after.size && sameVersion(before, after))
         return { node: nodeOf(after, content.sha256, startedAt), written: content.written };
@@ -58,9 +69,10 @@ export function storeFile(path: BytePath, blobs: BlobFolder): Stored | undefined
   });
 }
 
-function openFile(path: BytePath): number | undefined {
+/** `place` is where the system finds it, `path` what people call it. */
+function openFile(place: BytePath, path: BytePath): number | undefined {
   try {
-    return openSync(forSystem(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return openSync(forSystem(place), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR' || code === 'ENXIO') return undefined;
@@ -102,46 +114,55 @@ interface Content {
 
 /** Whole in memory: known content costs a read and a hash, nothing is written. */
 function storeSmall(file: number, stats: Stats, blobs: BlobFolder): Content | undefined {
-  let size = 0;
-  for (let got = -1; got !== 0; size += got) {
-    if (size === buffer.length) return undefined; // It grew over what is read at once: the next attempt sees its size.
-    got = readSync(file, buffer, size, buffer.length - size, size);
-  }
+  // A file that grew fills the byte too many; one that shrank gives less. Either is read again.
+  const size = readSync(file, buffer, 0, stats.size + 1, 0);
+  if (size !== stats.size) return undefined;
   const bytes = buffer.subarray(0, size);
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  if (size !== stats.size || blobs.has(sha256)) return { sha256, size, written: 0 };
-  const incoming = blobs.incoming();
-  const target = openSync(incoming, 'wx', 0o600);
-  try {
+  const sha256 = hash('sha256', bytes, 'hex');
+  if (blobs.has(sha256)) return { sha256, size, written: 0 };
+  keepAs(sha256, blobs, target => {
     for (let at = 0; at < size; ) at += writeSync(target, bytes, at, size - at);
-    // The first to hold this content gives the blob its time, so that a state's tree can link to it.
-    futimesSync(target, stats.mtimeMs / 1000, stats.mtimeMs / 1000);
-  } finally {
-    closeSync(target);
-  }
-  renameSync(incoming, blobs.path(sha256));
+    return sha256;
+  });
   return { sha256, size, written: size };
 }
 
-function storeLarge(file: number, blobs: BlobFolder): Content {
+function storeLarge(file: number, blobs: BlobFolder, signal: { readonly aborted: boolean }): Content {
+  const hash = createHash('sha256');
+  let size = 0;
+  const { sha256, isNew } = keepAs(undefined, blobs, target => {
+    for (;;) {
+      if (signal.aborted) throw new DOMException('aborted', 'AbortError');
+      const got = readSync(file, buffer, 0, SMALL, size);
+      if (got === 0) break;
+      const bytes = buffer.subarray(0, got);
+      hash.update(bytes);
+      // A hole stays a hole.
+      if (!bytes.equals(ZEROES.subarray(0, got)))
+        for (let at = 0; at < got; ) at += writeSync(target, bytes, at, got - at, size + at);
+      size += got;
+    }
+    ftruncateSync(target, size);
+    return hash.digest('hex');
+  });
+  return { sha256, size, written: isNew ? size : 0 };
+}
+
+/** Written aside and renamed when whole; content that turns out to be known is dropped again. */
+function keepAs(
+  expected: string | undefined,
+  blobs: BlobFolder,
+  write: (target: number) => string,
+): { readonly sha256: string; readonly isNew: boolean } {
   const incoming = blobs.incoming();
   const target = openSync(incoming, 'wx', 0o600);
   let kept = false;
   try {
-    const hash = createHash('sha256');
-    let size = 0;
-    for (;;) {
-      const got = readSync(file, buffer, 0, buffer.length, size);
-      if (got === 0) break;
-      hash.update(buffer.subarray(0, got));
-      for (let at = 0; at < got; ) at += writeSync(target, buffer, at, got - at);
-      size += got;
-    }
-    const sha256 = hash.digest('hex');
-    if (blobs.has(sha256)) return { sha256, size, written: 0 };
+    const sha256 = write(target);
+    if (expected === undefined && blobs.has(sha256)) return { sha256, isNew: false };
     renameSync(incoming, blobs.path(sha256));
     kept = true;
-    return { sha256, size, written: size };
+    return { sha256, isNew: true };
   } finally {
     closeSync(target);
     if (!kept) unlinkSync(incoming);

@@ -12,7 +12,7 @@ import {
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { deserialize, serialize } from 'node:v8';
-import type { WireError } from '../../protocol/errors.ts';
+import { CoppiceError, type WireError } from '../../protocol/errors.ts';
 import { Excludes } from '../../workspace/excludes.ts';
 import { applyChanges } from './applyChanges.ts';
 import { fromText } from './bytePath.ts';
@@ -28,7 +28,7 @@ import {
   stateId,
   storedText,
 } from './tree.ts';
-import { type Walk, walkFolder } from './walk.ts';
+import { top, type Walk, walkFolder } from './walk.ts';
 
 /**
  * Everything of sync that reads or writes many files, on a thread of its own: synchronous calls are three times as fast as
@@ -90,11 +90,14 @@ export type WorkerAnswer = { readonly call: number } & (
 
 interface Known {
   readonly root: FolderNode;
-  readonly id: string;
   readonly at: number;
+  /** By an engine before this one: what changed meanwhile nobody watched. */
+  readonly loaded: boolean;
 }
 
-const CACHE_VERSION = 1;
+const CACHE_VERSION = 2;
+/** By then a state is written down, or never will be. */
+const FRESH_MS = 3_600_000;
 
 export class SyncThread {
   readonly #home: string;
@@ -102,9 +105,13 @@ export class SyncThread {
   readonly #blobs: BlobFolder;
   readonly #known = new Map<string, Known>();
   readonly #unsaved = new Set<string>();
+  /** Objects of states that may not be written down yet, with when they were made. */
+  readonly #fresh = new Map<string, number>();
+  readonly #homeStats: { readonly dev: number; readonly ino: number };
 
   constructor(home: string) {
     this.#home = home;
+    this.#homeStats = lstatSync(home);
     this.#database = new DatabaseSync(path.join(home, 'store', 'coppice.db'));
     this.#database.exec('PRAGMA busy_timeout=10000; PRAGMA synchronous=NORMAL;');
     this.#blobs = blobFolder(home);
@@ -123,11 +130,12 @@ export class SyncThread {
     const key = createHash('sha256')
       .update(JSON.stringify([request.source, request.exclude, request.gitignore, request.defaultExcludes]))
       .digest('hex');
-    const known = this.#known.get(key);
+    const known = this.#known.get(key) ?? this.#load(key);
     const flag = new Int32Array(request.cancel);
     const walk: Walk = {
       source: fromText(request.source),
       blobs: this.#blobs,
+      leaveOut: this.#homeStats,
       written: 0,
       skipped: 0,
       signal: {
@@ -143,16 +151,17 @@ export class SyncThread {
     });
     // A clock that went back makes every time in the cache doubtful.
     const trusted = known !== undefined && known.at <= Date.now();
-    const incremental = trusted && request.changed !== undefined;
-    const before = known?.root ?? this.#load(key);
+    const incremental = trusted && !known.loaded && request.changed !== undefined;
+    const before = known?.root;
     const root = incremental
       ? applyChanges(walk, known.root, excludes, request.changed.map(fromText))
-      : this.#walk(walk, trusted || !known ? before : undefined, excludes);
-    if (!root) throw Object.assign(new Error(`the folder vanished: ${request.source}`), { code: 'ENOENT' });
+      : this.#walk(walk, trusted ? before : undefined, excludes);
+    if (!root) throw new CoppiceError('path_not_found', `the folder is gone: ${request.source}`, { field: 'source' });
     const id = stateId(root, request.destination, request.owner);
-    this.#keepObjects(root, known?.root);
-    this.#known.set(key, { root, id, at: Date.now() });
-    this.#unsaved.add(key);
+    this.#keepObjects(root, known?.loaded ? undefined : known?.root);
+    this.#known.set(key, { root, at: Date.now(), loaded: false });
+    if (root !== before) this.#unsaved.add(key);
+    this.#fresh.set(root.stored, Date.now());
     return {
       id,
       object: root.stored,
@@ -171,8 +180,8 @@ export class SyncThread {
   /** A single file as source is a folder with that one file in it. */
   #walk(walk: Walk, before: FolderNode | undefined, excludes: Excludes): FolderNode | undefined {
     const stats = lstatSync(Buffer.from(walk.source, 'latin1'), { throwIfNoEntry: false });
-    if (!stats?.isFile()) return walkFolder(walk, '', before, excludes);
-    const stored = storeFile(walk.source, walk.blobs);
+    if (!stats?.isFile()) return walkFolder(walk, top(walk), before, excludes);
+    const stored = storeFile(walk.source, walk.source, walk.blobs, walk.signal);
     if (!stored) return undefined;
     walk.written += stored.written;
     return makeFolder(0o755, stats.mtimeMs, [[walk.source.slice(walk.source.lastIndexOf('/') + 1), stored.node]], {});
@@ -199,16 +208,22 @@ export class SyncThread {
     }
   }
 
-  /** What the caches vouched for may be gone afterwards: the next sync reads everything again. */
+  /** What the caches vouch for may go: they go first, so that a crash in between leaves none that is wrong. */
   collect(before: number, now = Date.now()): Collected {
-    const collected = collect(this.#database, this.#home, before, now);
-    if (collected.states + collected.blobs > 0) {
-      this.#known.clear();
-      this.#unsaved.clear();
-      const folder = path.join(this.#home, 'sync');
-      for (const name of readdirSync(folder)) rmSync(path.join(folder, name));
-    }
-    return collected;
+    for (const [object, at] of this.#fresh) if (at < now - FRESH_MS) this.#fresh.delete(object);
+    return collect(this.#database, this.#home, {
+      before,
+      now,
+      fresh: this.#fresh.keys(),
+      onLoss: () => this.#forget(),
+    });
+  }
+
+  #forget(): void {
+    this.#known.clear();
+    this.#unsaved.clear();
+    const folder = path.join(this.#home, 'sync');
+    for (const name of readdirSync(folder)) rmSync(path.join(folder, name));
   }
 
   layOut(request: LayOutRequest): void {
@@ -238,10 +253,10 @@ export class SyncThread {
   }
 
   /** A cache that cannot be read is as good as none: everything is read again. */
-  #load(key: string): FolderNode | undefined {
+  #load(key: string): Known | undefined {
     try {
-      const cache = deserialize(readFileSync(this.#cacheFile(key))) as { version: number; root: FolderNode };
-      return cache.version === CACHE_VERSION ? cache.root : undefined;
+      const { version, root, at } = deserialize(readFileSync(this.#cacheFile(key))) as Known & { version: number };
+      return version === CACHE_VERSION ? { root, at, loaded: true } : undefined;
     } catch {
       return undefined;
     }
@@ -253,7 +268,9 @@ export class SyncThread {
       const known = this.#known.get(key);
       if (!known) continue;
       const file = this.#cacheFile(key);
-      writeFileSync(`${file}.new`, serialize({ version: CACHE_VERSION, root: known.root }), { mode: 0o600 });
+      writeFileSync(`${file}.new`, serialize({ version: CACHE_VERSION, root: known.root, at: known.at }), {
+        mode: 0o600,
+      });
       renameSync(`${file}.new`, file);
     }
     this.#unsaved.clear();
@@ -267,7 +284,8 @@ export class SyncThread {
 
 function blobFolder(home: string): BlobFolder {
   const folder = path.join(home, 'blobs');
-  const incoming = path.join(folder, 'incoming');
+  const incoming = path.join(folder, 'incoming', randomUUID());
+  let counter = 0;
   const made = new Set<string>();
   const place = (sha256: string) => `${folder}/${sha256.slice(0, 2)}/${sha256}`;
   return {
@@ -280,6 +298,6 @@ function blobFolder(home: string): BlobFolder {
       }
       return place(sha256);
     },
-    incoming: () => `${incoming}/${randomUUID()}`,
+    incoming: () => `${incoming}-${++counter}`,
   };
 }
