@@ -49,7 +49,8 @@ export async function serveWithVsix(test: TestContext | undefined, options: Edit
   const server = await startVscodeServer({
     dataFolder,
     flags: options.trustPrompt ? [] : ['--disable-workspace-trust'],
-    env: { ...home.env, ...options.env },
+    // VS Code's own extensions leave folders there.
+    env: { ...home.env, TMPDIR: temporary.path, ...options.env },
   });
   parts.defer(() => server.dispose());
   const { page } = parts.use(await openPage(temporary.path));
