@@ -21,6 +21,8 @@ export interface FolderWatcherOptions {
   readonly onChange: (change: FolderChange) => void;
   /** Watching has ended: whoever listens falls back to syncing when it runs something. */
   readonly onTrouble: (trouble: WatchTrouble) => void;
+  /** A folder that is never looked at, wherever it lies: what is written there in answer to a change is no change. */
+  readonly leaveOut?: string;
   readonly quietMs?: number;
   readonly longestMs?: number;
 }
@@ -43,13 +45,22 @@ export class FolderWatcher {
   #rulesChanged = false;
   #everything = false;
   #closed = false;
+  readonly #end = Promise.withResolvers<void>();
+  /** One start after the other, so that no watcher is forgotten. */
+  #starting: Promise<void> = Promise.resolve();
 
   constructor(options: FolderWatcherOptions) {
     this.#options = options;
   }
 
   /** Resolves when changes are seen from now on; what changed before is for a first full sync to find. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting = this.#open();
+    return this.#starting;
+  }
+
+  /** Also when it is closed before, or fails: the trouble is told apart. */
+  async #open(): Promise<void> {
     this.#rules = new Map();
     const watcher = watch(this.#options.folder, {
       ignored: (file, stats) => this.#ignored(file, stats?.isDirectory()),
@@ -61,16 +72,18 @@ export class FolderWatcher {
     this.#watcher = watcher;
     watcher.on('all', (_event, file) => this.#saw(file));
     watcher.on('error', error => this.#fail(error));
-    await new Promise<void>(resolve => watcher.once('ready', resolve));
+    await Promise.race([new Promise<void>(resolve => watcher.once('ready', resolve)), this.#end.promise]);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#end.resolve();
     this.#stopTimers();
     await this.#watcher?.close();
   }
 
   #saw(file: string): void {
+    if (this.#closed) return;
     const relative = this.#relative(file);
     if ((IGNORE_FILES as readonly string[]).includes(path.basename(file))) this.#rulesChanged = true;
     if (this.#changed.size < MANY_PATHS) this.#changed.add(relative);
@@ -88,7 +101,7 @@ export class FolderWatcher {
     this.#changed.clear();
     this.#everything = false;
     this.#rulesChanged = false;
-    if (restart) void this.#restart();
+    if (restart) this.#starting = this.#starting.then(() => this.#restart());
     this.#options.onChange(change);
   }
 
@@ -96,16 +109,16 @@ export class FolderWatcher {
   async #restart(): Promise<void> {
     await this.#watcher?.close();
     if (this.#closed) return;
-    await this.start();
+    await this.#open();
     if (!this.#closed) this.#options.onChange({ kind: 'everything' });
   }
 
   #fail(error: unknown): void {
     const { code, message } = error as NodeJS.ErrnoException;
     // What vanished before it could be watched needs no watching.
-    if (code === 'ENOENT' || code === 'ENOTDIR') return;
+    if (this.#closed || code === 'ENOENT' || code === 'ENOTDIR') return;
     const limit = code === 'ENOSPC' || code === 'EMFILE' || code === 'ENFILE';
-    void this.close();
+    this.close().catch(() => undefined); // What it watched is of no more use to anybody.
     this.#options.onTrouble({
       code: limit ? 'watch_limit' : 'watch_failed',
       message: limit
@@ -131,7 +144,8 @@ export class FolderWatcher {
   /** chokidar asks once with nothing but the name, then with what it is. A rule for folders waits for the second time. */
   #ignored(file: string, directory: boolean | undefined): boolean {
     const relative = this.#relative(file);
-    if (relative === '' || relative.startsWith('..')) return false;
+    if (relative === '' || relative === '..' || relative.startsWith('../')) return false;
+    if (file === this.#options.leaveOut) return true;
     const parent = this.#inside(relative.includes('/') ? relative.slice(0, relative.lastIndexOf('/')) : '');
     if (!parent) return true;
     return directory === undefined

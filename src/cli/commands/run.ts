@@ -15,9 +15,10 @@ import { inWordsOfTheLine } from '../lineWords.ts';
 import { numberOption, pairsOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
 import { fullState } from '../references.ts';
+import { defaultDestination, placesHere, whyNotByItself } from '../syncedFolder.ts';
 import type { Channel } from '../terminal.ts';
 import { UsageError } from '../usageError.ts';
-import { DEFAULT_DESTINATION, syncFolder } from './sync.ts';
+import { syncFolder } from './sync.ts';
 
 /** Where and how a command runs: the same for `run` and `shell`. */
 export const executionOptions = {
@@ -47,9 +48,10 @@ export const executionOptions = {
   sync: {
     short: 's',
     value: 'FOLDER[:INSIDE]',
-    help: 'Sync this folder first and lay it over the image (at /workspace), then start in it',
+    help: 'Sync this folder first and lay it over the image (at /workspace/ and its name), then start in it',
     completes: 'folder',
   },
+  at: { value: 'INSIDE', help: 'Where the synced folder appears inside' },
   file: { value: 'INSIDE=LOCAL', multiple: true, help: 'Lay a local file over the image at this path' },
 } as const satisfies Options;
 
@@ -59,6 +61,7 @@ const options = {
   keep: { short: 'k', help: 'Keep what the command changes as a new image' },
   tag: { short: 't', value: 'TAG', help: 'Name the kept image (implies --keep)' },
   ...executionOptions,
+  'no-sync': { help: 'Take nothing of this folder along' },
   timeout: { value: 'SECONDS', help: 'Kill the whole process tree after so long (default: never)' },
   stdin: { help: 'Pass on what is piped in' },
   detach: { short: 'd', help: 'Print the operation id and leave it running' },
@@ -71,6 +74,8 @@ export const run = defineCommand({
   summary: 'Run a command in a fresh sandbox',
   description:
     'Every run starts from an image exactly as it is, and what it writes is thrown away unless you --keep it.\n' +
+    'The folder you are in goes along: synced to /workspace/ and its name, where the command starts. Left out is what\n' +
+    'coppice sync leaves out; a home folder or one of the system only goes along when -s names it.\n\n' +
     'Without --image it starts from the checked-out branch’s head, else from COPPICE_IMAGE, else from host:, a copy\n' +
     'of this machine’s own system.\n\n' +
     'The exit code is the command’s; 124 when it timed out, 130 when it was cancelled, 125 when it could not be run.\n' +
@@ -78,11 +83,12 @@ export const run = defineCommand({
   program: true,
   options,
   examples: [
-    ['coppice run -- uname -a', 'on a copy of this machine'],
+    ['coppice run -- make test', 'this folder, in a sandbox on a copy of this machine'],
     ['coppice run --keep -t deps -c "npm ci"', 'keep an install, named deps'],
-    ['coppice run -i deps --file /app/t.py=./t.py -- python3 /app/t.py', 'go on from it, with a file of yours'],
+    ['coppice run -i deps -- npm test', 'go on from it, with this folder as it is now'],
+    ['coppice run --no-sync --file /app/t.py=./t.py -- python3 /app/t.py', 'one file of yours and nothing else'],
     ['coppice run --step "make" --step "make check"', 'an image a step: go back to any of them'],
-    ['coppice run -s . -- make test', 'this folder, synced to /workspace'],
+    ['coppice run --at /src -- make test', 'this folder at another place'],
     ['coppice run -d -- make test; coppice wait', 'in the background'],
   ],
   runsCommands: true,
@@ -94,7 +100,8 @@ type RunLine = Line<typeof options>;
 async function runCommand(context: Context, line: RunLine): Promise<number> {
   const input = await runInput(context, line);
   const client = await context.connect();
-  const laid = await laidOver(context, client, 'run', line.options);
+  const alone = whyAlone(context, line);
+  const laid = await laidOver(context, client, 'run', withThisFolder(line, alone));
   const { operation_id: id } = await client.call('run', { ...laid, ...input, wait: false });
   if (line.options.detach) return printDetached(context, id);
   const operation = await context.interrupts.during(
@@ -102,8 +109,35 @@ async function runCommand(context: Context, line: RunLine): Promise<number> {
     () => (context.json ? operationEnd(client, id, 10_000_000) : followOperation(client, id, context.terminal)),
   );
   if (context.json) printJson(context, operation);
-  else if (!line.options.quiet) printEnd(operation, context.terminal.err, line.options.tag);
+  else if (!line.options.quiet) {
+    printEnd(operation, context.terminal.err, line.options.tag);
+    if (alone !== undefined && operation.status === 'FAILED') printAlone(context.terminal.err, alone);
+  }
   return exitCodeOfOperation(operation);
+}
+
+/** Why the folder one is in does not go along though nobody said so; undefined: it does, or somebody did. */
+function whyAlone(context: Context, { options: given }: RunLine): string | undefined {
+  const said = given['no-sync'] || given.sync !== undefined || given.state !== undefined;
+  return said ? undefined : whyNotByItself(context.cwd, placesHere(context.home));
+}
+
+/** The folder one is in goes along unless the line says otherwise. */
+function withThisFolder({ options: given }: RunLine, alone: string | undefined): RunLine['options'] {
+  if (given['no-sync']) {
+    if (given.sync !== undefined || given.state !== undefined || given.at !== undefined)
+      throw new UsageError('--no-sync stands against --sync, --state and --at: give one of them', 'run');
+    return given;
+  }
+  if (given.sync !== undefined || given.state !== undefined) return given;
+  if (alone === undefined) return { ...given, sync: '.' };
+  if (given.at === undefined) return given;
+  throw new UsageError(`this folder does not go along by itself, for ${alone}: name it with -s .`, 'run');
+}
+
+/** A command that worked did not miss its files. */
+function printAlone(channel: Channel, alone: string): void {
+  channel.line(channel.style('dim', `this folder did not go along, for ${alone}; with -s . it does`));
 }
 
 async function runInput(context: Context, line: RunLine): Promise<VerbInput<'run'>> {
@@ -194,19 +228,27 @@ async function stateOf(
 ): Promise<{ readonly id: string; readonly destination: string } | undefined> {
   if (given.state !== undefined) {
     if (given.sync !== undefined) throw new UsageError('give --state or --sync, not both', command);
+    if (given.at !== undefined) throw new UsageError('a state knows its place: --at is for --sync', command);
     return fullState(client, given.state);
   }
-  if (given.sync === undefined) return undefined;
-  const { source, destination } = folderAndPlace(given.sync, context.cwd);
+  if (given.sync === undefined) {
+    if (given.at !== undefined) throw new UsageError('--at says where --sync puts the folder: give both', command);
+    return undefined;
+  }
+  const { source, destination } = folderAndPlace(given.sync, context.cwd, given.at);
   const synced = await syncFolder(context, client, { source, destination });
   return { id: synced.directory_state_id, destination };
 }
 
 /** `FOLDER` or `FOLDER:/INSIDE`. */
-export function folderAndPlace(text: string, cwd: string): { readonly source: string; readonly destination: string } {
+export function folderAndPlace(
+  text: string,
+  cwd: string,
+  place?: string,
+): { readonly source: string; readonly destination: string } {
   const at = text.lastIndexOf(':/');
-  const folder = at > 0 ? text.slice(0, at) : text;
-  return { source: path.resolve(cwd, folder), destination: at > 0 ? text.slice(at + 1) : DEFAULT_DESTINATION };
+  const source = path.resolve(cwd, at > 0 ? text.slice(0, at) : text);
+  return { source, destination: place ?? (at > 0 ? text.slice(at + 1) : defaultDestination(source)) };
 }
 
 async function uploadFiles(

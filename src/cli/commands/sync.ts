@@ -1,14 +1,12 @@
 import path from 'node:path';
 import type { EngineClient } from '../../client/engineClient.ts';
 import type { VerbInput, VerbResult } from '../../protocol/verbs.ts';
-import { humanDuration, humanSize, plural } from '../../verbs/wording.ts';
 import { type Context, defineCommand } from '../command.ts';
 import { EXIT } from '../exitCode.ts';
 import { printJson } from '../printJson.ts';
 import { ProgressLine } from '../progressLine.ts';
-
-/** Where a synced folder appears inside when nobody says. */
-export const DEFAULT_DESTINATION = '/workspace';
+import { defaultDestination, syncLine } from '../syncedFolder.ts';
+import { watchFolder } from '../watchFolder.ts';
 
 export const sync = defineCommand({
   name: 'sync',
@@ -20,28 +18,33 @@ export const sync = defineCommand({
     'what --exclude adds.',
   arguments: [
     { name: 'FOLDER', help: 'The folder (default: here)', optional: true, completes: 'folder' },
-    { name: 'INSIDE', help: `Where it appears inside (default: ${DEFAULT_DESTINATION})`, optional: true },
+    { name: 'INSIDE', help: 'Where it appears inside (default: /workspace/ and its name)', optional: true },
   ],
   options: {
     exclude: { short: 'x', value: 'PATTERN', multiple: true, help: 'Leave out, as a line of .gitignore' },
     'no-gitignore': { help: 'Take what .gitignore files leave out' },
     'no-default-excludes': { help: 'Take .git, node_modules and the like' },
     owner: { value: 'UID:GID', help: 'Owner inside (default: root)' },
+    watch: { short: 'w', help: 'Go on and print every new state, until Ctrl-C' },
   },
   examples: [
     ['DS=$(coppice sync) && coppice run --state $DS -- make test', 'this folder, in a sandbox'],
-    ['coppice run -s . -- make test', 'the same in one go'],
+    ['coppice run -- make test', 'the same in one go'],
+    ['coppice sync --watch | while read DS; do coppice run --state $DS -- make test; done', 'at every save'],
   ],
-  run: async (context, { words: [folder = '.', inside = DEFAULT_DESTINATION], options }) => {
-    const client = await context.connect();
-    const result = await syncFolder(context, client, {
-      source: path.resolve(context.cwd, folder),
-      destination: inside,
+  run: async (context, { words: [folder = '.', inside], options }) => {
+    const source = path.resolve(context.cwd, folder);
+    const input = {
+      source,
+      destination: inside ?? defaultDestination(source),
       exclude: [...options.exclude],
       gitignore: !options['no-gitignore'],
       default_excludes: !options['no-default-excludes'],
       ...(options.owner === undefined ? {} : { owner: options.owner }),
-    });
+    };
+    const client = await context.connect();
+    if (options.watch) return watchFolder(context, client, input);
+    const result = await syncFolder(context, client, input);
     const { out, err } = context.terminal;
     if (context.json) printJson(context, result);
     else {
@@ -65,18 +68,4 @@ export async function syncFolder(
     () =>
       client.call('rsync', input, { signal: cancel.signal, onProgress: progress.show }).finally(() => progress.clear()),
   );
-}
-
-export function syncLine(result: VerbResult<'rsync'>): string {
-  const changes = (['added', 'modified', 'deleted'] as const)
-    .filter(name => result[name] > 0)
-    .map(name => `${result[name].toLocaleString('en')} ${name}`);
-  return [
-    `${plural(result.files, 'file')}, ${humanSize(result.bytes)}`,
-    result.unchanged || changes.length === 0 ? 'unchanged' : changes.join(', '),
-    ...(result.skipped > 0
-      ? [`${plural(result.skipped, 'socket, device or pipe', 'sockets, devices or pipes')} left out`]
-      : []),
-    humanDuration(result.duration_ms),
-  ].join(' · ');
 }

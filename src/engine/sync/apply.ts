@@ -100,8 +100,7 @@ export class Apply {
       const id = at.operationId === null ? null : this.#operations.find(at.operationId)?.directoryStateId;
       if (!id) continue;
       const state = this.#states.find(id);
-      if (inside === undefined || !path.posix.relative(state.destination, inside).startsWith('..'))
-        return { state, past };
+      if (inside === undefined || isBelow(path.posix.relative(state.destination, inside))) return { state, past };
     }
     throw invalidInput(
       inside === undefined ? 'image' : 'path',
@@ -123,7 +122,7 @@ export class Apply {
         signal,
       })) {
         const file = path.posix.relative(inside, entry.path);
-        if (file !== '' && !file.startsWith('..')) touched.add(file);
+        if (file !== '' && isBelow(file)) touched.add(file);
       }
     }
     return touched;
@@ -174,10 +173,13 @@ export class Apply {
   }
 }
 
+/** A name may begin with two points. */
+const isBelow = (relative: string): boolean => relative !== '..' && !relative.startsWith('../');
+
 function filterOf(paths: readonly string[]): (file: string) => boolean {
   const wanted = paths.map(file => {
     const clean = path.posix.normalize(file).replace(/\/+$/, '');
-    if (path.isAbsolute(file) || clean.startsWith('..'))
+    if (path.isAbsolute(file) || !isBelow(clean))
       throw invalidInput('paths', `${file} must be relative and stay below the folder`);
     return clean;
   });

@@ -8,13 +8,14 @@ import type { Call } from '../call.ts';
 import type { EventBus } from '../eventBus.ts';
 import type { Collected } from './collect.ts';
 import type { StateStore } from './stateStore.ts';
-import type {
-  LayOutRequest,
-  SyncOutcome,
-  SyncRequest,
-  WorkerAnswer,
-  WorkerRequest,
-  WorkerValue,
+import {
+  type LayOutRequest,
+  SHARED,
+  type SyncOutcome,
+  type SyncRequest,
+  type WorkerAnswer,
+  type WorkerRequest,
+  type WorkerValue,
 } from './syncThread.ts';
 
 type Request = VerbRequest<'rsync'>;
@@ -48,8 +49,10 @@ export class Sync {
     const startedAt = performance.now();
     const source = this.#sourceOf(request.source);
     const destination = path.posix.normalize(request.destination).replace(/\/+$/, '');
-    const cancel = new SharedArrayBuffer(4);
-    const stop = () => Atomics.store(new Int32Array(cancel), 0, 1);
+    const shared = new SharedArrayBuffer(4 * SHARED.length);
+    const numbers = new Int32Array(shared);
+    const stop = () => Atomics.store(numbers, SHARED.stop, 1);
+    const telling = setInterval(() => call.progress({ message: progressMessage(numbers) }), PROGRESS_MS);
     call.signal.addEventListener('abort', stop, { once: true });
     let outcome: SyncOutcome;
     try {
@@ -60,11 +63,12 @@ export class Sync {
         gitignore: request.gitignore,
         defaultExcludes: request.default_excludes,
         owner: request.owner,
-        changed: request.changed === undefined ? undefined : relativeTo(source, request.changed),
-        cancel,
+        changed: request.changed === undefined ? undefined : relativeTo([request.source, source], request.changed),
+        shared,
       });
     } finally {
       call.signal.removeEventListener('abort', stop);
+      clearInterval(telling);
     }
     const { id, object, mode, mtime, files, bytes } = outcome;
     const excludes = JSON.stringify({
@@ -72,6 +76,8 @@ export class Sync {
       gitignore: request.gitignore,
       exclude: request.exclude,
     } satisfies ExcludeOptions);
+    // The same files at another destination are another state.
+    const unchanged = outcome.unchanged && this.#states.lookUp(id) !== undefined;
     const state = this.#states.keep({
       id,
       source,
@@ -84,7 +90,7 @@ export class Sync {
       files,
       bytes,
     });
-    if (!outcome.unchanged) this.#events.emit({ topic: 'directory_state', state: this.#states.view(state) });
+    if (!unchanged) this.#events.emit({ topic: 'directory_state', state: this.#states.view(state) });
     return {
       directory_state_id: id,
       files,
@@ -93,11 +99,11 @@ export class Sync {
       modified: outcome.modified,
       deleted: outcome.deleted,
       uploaded_bytes: outcome.written,
-      unchanged: outcome.unchanged,
+      unchanged,
       skipped: outcome.skipped,
       duration_ms: Math.round((performance.now() - startedAt) * 100) / 100,
       hints:
-        outcome.unchanged && request.changed === undefined
+        unchanged && request.changed === undefined
           ? ['Nothing changed since the last sync: the id is the same and can be used again without another sync.']
           : [],
     };
@@ -171,10 +177,17 @@ export class Sync {
   }
 }
 
-function relativeTo(source: string, changed: readonly string[]): string[] {
+/** A first sync of a large folder takes its time. */
+const PROGRESS_MS = 250;
+const progressMessage = (numbers: Int32Array): string =>
+  `syncing, ${Atomics.load(numbers, SHARED.files).toLocaleString('en')} files read`;
+
+/** Whoever watches may name files by the path that was asked for or by the real one. */
+function relativeTo(sources: readonly string[], changed: readonly string[]): string[] {
   return changed.map(file => {
-    const relative = path.isAbsolute(file) ? path.relative(source, file) : path.normalize(file);
-    if (relative.startsWith('..')) throw invalidInput('changed', `${file} does not lie in ${source}`);
+    const ways = path.isAbsolute(file) ? sources.map(source => path.relative(source, file)) : [path.normalize(file)];
+    const relative = ways.find(way => way !== '..' && !way.startsWith(`..${path.sep}`));
+    if (relative === undefined) throw invalidInput('changed', `${file} does not lie in ${sources[0]}`);
     return relative === '.' ? '' : relative.split(path.sep).join('/');
   });
 }

@@ -44,9 +44,12 @@ export interface SyncRequest {
   readonly owner: string | undefined;
   /** undefined: everything is looked at. */
   readonly changed: readonly string[] | undefined;
-  /** Shared flag: 1 = stop. */
-  readonly cancel: SharedArrayBuffer;
+  /** Shared numbers, see `SHARED`. */
+  readonly shared: SharedArrayBuffer;
 }
+
+/** What both threads see of a sync that goes on: 1 in `stop` ends it, `files` counts those that were read. */
+export const SHARED = { stop: 0, files: 1, length: 2 } as const;
 
 export interface SyncOutcome {
   readonly id: `ds-${string}`;
@@ -131,16 +134,17 @@ export class SyncThread {
       .update(JSON.stringify([request.source, request.exclude, request.gitignore, request.defaultExcludes]))
       .digest('hex');
     const known = this.#known.get(key) ?? this.#load(key);
-    const flag = new Int32Array(request.cancel);
+    const shared = new Int32Array(request.shared);
     const walk: Walk = {
       source: fromText(request.source),
       blobs: this.#blobs,
       leaveOut: this.#homeStats,
       written: 0,
       skipped: 0,
+      read: () => Atomics.add(shared, SHARED.files, 1),
       signal: {
         get aborted() {
-          return Atomics.load(flag, 0) === 1;
+          return Atomics.load(shared, SHARED.stop) === 1;
         },
       },
     };

@@ -25,6 +25,8 @@ export interface Walk {
   readonly leaveOut: { readonly dev: number; readonly ino: number } | undefined;
   written: number;
   skipped: number;
+  /** One more file was read. */
+  readonly read: () => void;
   readonly signal: { readonly aborted: boolean };
 }
 
@@ -127,6 +129,7 @@ export function walkEntry(
 function readFile(walk: Walk, at: At): FileNode | undefined {
   const stored = storeFile(at.place, absolute(walk, at), walk.blobs, walk.signal);
   walk.written += stored?.written ?? 0;
+  walk.read();
   return stored?.node;
 }
 

@@ -56,7 +56,7 @@ function sync(
     defaultExcludes: true,
     owner: undefined,
     changed,
-    cancel: new SharedArrayBuffer(4),
+    shared: new SharedArrayBuffer(8),
     ...more,
   });
 }
