@@ -161,7 +161,7 @@ export class Engine {
   /** After whatever happened before: unfinished operations end, and what belongs to nothing goes, while we already serve. */
   recover(): void {
     this.#operations.endInterrupted();
-    this.#spools.reap(source => source.startsWith('op-') && this.#operations.find(source) !== undefined);
+    this.#spools.reap(new Set(this.#operations.ids()));
     this.#runtime
       .reap({ images: this.#images.living().map(toRuntimeImage), sandboxes: [] })
       .catch(error => this.#log.error('cleaning up after an earlier engine', error));

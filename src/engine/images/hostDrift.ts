@@ -1,5 +1,5 @@
 import type { Runtime } from '../../runtimes/runtime.ts';
-import type { ImageRecord, ImageStore } from './imageStore.ts';
+import type { ImageOrigin, ImageRecord, ImageStore } from './imageStore.ts';
 
 const FRESH_MS = 1_000;
 
@@ -7,6 +7,8 @@ const FRESH_MS = 1_000;
 export class HostDrift {
   readonly #runtime: Runtime;
   readonly #images: ImageStore;
+  /** Image → the root it came from; neither ever changes. */
+  readonly #roots = new Map<string, ImageOrigin>();
   #identity: string | undefined;
   #lookedAt = 0;
 
@@ -35,13 +37,19 @@ export class HostDrift {
     return root.source === 'host:' && root.digest !== this.#identity;
   }
 
-  #rootOf(image: ImageRecord): ImageRecord {
-    let root = image;
-    for (let parent = root.parent; parent !== null; parent = root.parent) {
-      const found = this.#images.find(parent);
-      if (!found) break;
-      root = found;
+  /** Each image is walked through once, however long its lineage and however often it is listed. */
+  #rootOf(image: ImageRecord): ImageOrigin {
+    const walked: string[] = [];
+    let root: ImageOrigin = image;
+    for (let uuid: string | null = image.uuid; uuid !== null; uuid = root.parent) {
+      const known = this.#roots.get(uuid);
+      const origin: ImageOrigin | undefined = known ?? this.#images.origin(uuid);
+      if (!origin) break;
+      walked.push(uuid);
+      root = origin;
+      if (known) break;
     }
+    for (const uuid of walked) this.#roots.set(uuid, root);
     return root;
   }
 }

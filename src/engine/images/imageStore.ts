@@ -25,6 +25,8 @@ export interface ImageRecord {
 
 export type NewImage = Omit<ImageRecord, 'createdAt' | 'usedAt' | 'removedAt' | 'tag'>;
 
+export type ImageOrigin = Pick<ImageRecord, 'parent' | 'source' | 'digest'>;
+
 interface Row {
   readonly uuid: string;
   readonly runtime: 'native' | 'docker';
@@ -44,6 +46,10 @@ interface Row {
 }
 
 const SELECT = 'SELECT images.*, tags.tag AS tag FROM images LEFT JOIN tags ON tags.image = images.uuid';
+
+/** Branches with the images they point to. */
+const HEADS =
+  'SELECT name, image FROM branch_history JOIN branches ON name = branch AND branches.position = branch_history.position';
 
 export interface ImageFilter {
   readonly tagPrefix?: string | undefined;
@@ -99,6 +105,11 @@ export class ImageStore {
   find(uuid: string): ImageRecord | undefined {
     const row = this.#database.get<Row>(`${SELECT} WHERE uuid = ?`, uuid);
     return row && toRecord(row);
+  }
+
+  /** What an image was made from: never changes, and stays known when the image is removed. */
+  origin(uuid: string): ImageOrigin | undefined {
+    return this.#database.get<ImageOrigin>('SELECT parent, source, digest FROM images WHERE uuid = ?', uuid);
   }
 
   living(): ImageRecord[] {
@@ -273,10 +284,22 @@ export class ImageStore {
   }
 
   view(image: ImageRecord): ImageView {
-    const branches = this.#database.all<{ name: string }>(
-      'SELECT name FROM branches JOIN branch_history ON branch = name AND branch_history.position = branches.position WHERE image = ? ORDER BY name',
-      image.uuid,
+    const branches = this.#database.all<{ name: string }>(`${HEADS} WHERE image = ? ORDER BY name`, image.uuid);
+    return this.#view(
+      image,
+      branches.map(branch => branch.name),
     );
+  }
+
+  /** The same of many, asking for the branches once. */
+  views(images: readonly ImageRecord[]): ImageView[] {
+    const branches = new Map<string, string[]>();
+    for (const { image, name } of this.#database.all<{ image: string; name: string }>(`${HEADS} ORDER BY name`))
+      branches.set(image, [...(branches.get(image) ?? []), name]);
+    return images.map(image => this.#view(image, branches.get(image.uuid) ?? []));
+  }
+
+  #view(image: ImageRecord, branches: string[]): ImageView {
     return {
       uuid: image.uuid,
       tag: image.tag,
@@ -286,7 +309,7 @@ export class ImageStore {
       operation_id: image.operationId,
       source: image.source,
       runtime: image.runtime,
-      branches: branches.map(branch => branch.name),
+      branches,
       title: image.command ?? image.source ?? image.uuid.slice(0, 8),
       drifted: this.#driftedFrom(image),
     };

@@ -29,7 +29,7 @@ export function imageVerbs(
         request.limit,
         request.offset,
       );
-      return { images: records.map(image => images.view(image)), total };
+      return { images: images.views(records), total };
     },
     async get_image(request) {
       await drift.refresh();

@@ -167,12 +167,19 @@ export class OperationStore {
       ...values,
     )!;
     const rows = this.#database.all<Row>(
-      `SELECT * FROM operations ${where} ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?`,
+      // The page is found in an index: whole rows are wide, and must not be what is sorted.
+      `SELECT * FROM operations WHERE rowid IN
+         (SELECT rowid FROM operations ${where} ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?)
+       ORDER BY created_at DESC, rowid DESC`,
       ...values,
       limit,
       offset,
     );
     return { operations: rows.map(toRecord), total };
+  }
+
+  ids(): string[] {
+    return this.#database.all<{ id: string }>('SELECT id FROM operations').map(row => row.id);
   }
 
   /** How often an image was started from. */

@@ -15,7 +15,7 @@ export function operationVerbs(
 ): Pick<Handlers, OperationVerb> {
   return {
     async list_operations(request) {
-      const statuses = request.status === undefined ? undefined : [request.status].flat();
+      const statuses = request.status === undefined ? undefined : [...new Set([request.status].flat())];
       const { operations: records, total } = operations.list(
         { statuses, kind: request.kind ?? request.type, since: time(request.since), until: time(request.until) },
         request.limit,

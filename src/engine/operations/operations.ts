@@ -207,7 +207,8 @@ export class Operations {
   }
 
   #asKnown(record: OperationRecord): OperationRecord {
-    return { ...record, ...this.#unrecorded.get(record.id) };
+    const end = this.#unrecorded.get(record.id);
+    return end ? { ...record, ...end } : record;
   }
 
   record(id: string): OperationRecord {
@@ -224,6 +225,10 @@ export class Operations {
   list(...filter: Parameters<OperationStore['list']>): ReturnType<OperationStore['list']> {
     const { operations, total } = this.#store.list(...filter);
     return { operations: operations.map(record => this.#asKnown(record)), total };
+  }
+
+  ids(): string[] {
+    return this.#store.ids();
   }
 
   startsFrom(image: string): number {

@@ -112,4 +112,14 @@ export const migrations: readonly string[] = [
     entries BLOB NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Lists filter by status or kind and show the newest first; nothing else may read a whole table that only grows.
+  DROP INDEX operations_by_status;
+  CREATE INDEX operations_by_status ON operations(status, created_at);
+  CREATE INDEX operations_by_kind ON operations(kind, created_at);
+  CREATE INDEX operations_by_image ON operations(image);
+  CREATE INDEX operations_by_state ON operations(directory_state_id);
+  CREATE INDEX images_by_source ON images(source);
+  CREATE INDEX branch_history_by_image ON branch_history(image);
+  `,
 ];

@@ -67,10 +67,10 @@ export class Spools {
   }
 
   /** Removes the output of everything that is not known any more. */
-  reap(known: (source: string) => boolean): void {
+  reap(known: ReadonlySet<string>): void {
     for (const name of readdirSync(this.folder)) {
       const source = name.replace(/\.(stdout|stderr)$/, '');
-      if (!known(source)) this.remove(source);
+      if (!known.has(source)) this.remove(source);
     }
   }
 
