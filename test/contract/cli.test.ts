@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
@@ -236,7 +236,7 @@ describe('the coppice command', () => {
     writeFileSync(folder.join('project', 'a.txt'), 'A');
     writeFileSync(folder.join('project', 'node_modules', 'b'), 'B');
     const { stdout } = await coppice(...busybox, '-q', '-s', 'project', '-c', 'pwd; ls; cat a.txt');
-    assert.equal(stdout, '/workspace\na.txt\nA');
+    assert.equal(stdout, '/workspace/project\na.txt\nA');
     const state = (await coppice('sync', 'project', '/src')).stdout.trim();
     assert.match(state, /^ds-/);
     for (const reference of [state, state.slice(0, 11)])
@@ -247,6 +247,50 @@ describe('the coppice command', () => {
     assert.equal((await coppice('apply', '-n', 'worked')).stdout, 'A  b.txt  2 B\n');
     assert.equal((await coppice('apply', 'worked')).code, 0);
     assert.equal(readFileSync(folder.join('project', 'b.txt'), 'utf8'), 'B\n');
+  });
+
+  test('the folder one is in goes along, unless nobody can want that', async () => {
+    mkdirSync(folder.join('mine'), { recursive: true });
+    writeFileSync(folder.join('mine', 'a.txt'), 'A');
+    const inside = (cwd: string, ...words: readonly string[]) =>
+      ending(
+        spawn(process.execPath, [command, ...busybox, ...words], {
+          cwd,
+          env: environment(),
+          stdio: ['ignore', 'pipe', 'pipe'],
+        }),
+      );
+    assert.equal((await inside(folder.join('mine'), '-q', '-c', 'pwd; cat a.txt')).stdout, '/workspace/mine\nA');
+    assert.equal((await inside(folder.join('mine'), '-q', '--at', '/src', '-c', 'pwd; ls')).stdout, '/src\na.txt\n');
+    assert.equal((await inside(folder.join('mine'), '-q', '--no-sync', '-c', 'pwd; ls -d /work*')).stdout, '/\n');
+    const { states } = await json<{ states: unknown[] }>('states', 'mine');
+    assert.equal(states.length, 2);
+    const failed = await inside('/', '-c', 'cat a.txt');
+    assert.match(failed.stderr, /did not go along, for it is a folder of the system; with -s \. it does/);
+    assert.doesNotMatch((await inside('/', '-c', 'pwd')).stderr, /go along/);
+    assert.match((await inside('/', '--at', '/src', '-c', 'pwd')).stderr, /name it with -s/);
+    assert.equal((await inside(folder.join('mine'), '--no-sync', '-s', '.', '-c', 'pwd')).code, 2);
+  });
+
+  test('sync --watch prints every new state in a line, until Ctrl-C', async () => {
+    mkdirSync(folder.join('watched'), { recursive: true });
+    const child = start('sync', '--watch', 'watched');
+    const ended = ending(child);
+    let printed = '';
+    child.stdout.on('data', (bytes: Buffer) => {
+      printed += bytes;
+    });
+    const lines = () => printed.split('\n').filter(line => line !== '');
+    await eventually('a first state', () => lines().length === 1);
+    writeFileSync(folder.join('watched', 'a'), 'A');
+    await eventually('another one after a save', () => lines().length === 2);
+    rmSync(folder.join('watched', 'a'));
+    await eventually('the first again', () => lines()[2] === lines()[0]);
+    child.kill('SIGINT');
+    const { code } = await ended;
+    assert.equal(code, 0);
+    assert.match(printed, /^(ds-[0-9a-f]{40}\n){3}$/);
+    assert.equal((await coppice('sync', '--watch', '/dev/null')).code, 2);
   });
 
   test('--json is one document; of errors too, on stderr', async () => {

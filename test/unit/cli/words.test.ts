@@ -34,7 +34,8 @@ describe('places on this machine', () => {
     assert.equal(absoluteSource('/x', '/home/me'), 'rootfs:/x');
     assert.equal(absoluteSource('docker://python:3.11', '/home/me'), 'docker://python:3.11');
     assert.equal(absoluteSource('python:3.11', '/home/me'), 'python:3.11');
-    assert.deepEqual(folderAndPlace('.', '/home/me'), { source: '/home/me', destination: '/workspace' });
+    assert.deepEqual(folderAndPlace('.', '/home/me'), { source: '/home/me', destination: '/workspace/me' });
+    assert.deepEqual(folderAndPlace('x', '/home/me', '/src'), { source: '/home/me/x', destination: '/src' });
     assert.deepEqual(folderAndPlace('src:/app', '/home/me'), { source: '/home/me/src', destination: '/app' });
   });
   it('are chosen as cp does', () => {
