@@ -31,6 +31,7 @@ test(`an engine killed at ${KILLS} random moments under load loses nothing that 
     const below = descendants(pid);
     process.kill(pid, 'SIGKILL');
     done += (await Promise.all(work)).reduce((sum, each) => sum + each, 0);
+    for (const client of clients) client.close();
     await nothingLeft(home.path, 0, [pid, ...below.map(each => each.pid)]);
     const next = await home.connect();
     await verify(next, home.path, told, sampleOf(told, random));
