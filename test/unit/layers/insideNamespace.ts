@@ -9,13 +9,17 @@ export const inside = process.env.COPPICE_TEST_INSIDE;
 
 const unshared = ['-m', '-C', '-p', '-i', '--fork', '--mount-proc', '--kill-child=KILL'];
 
+/** The options of a mount must fit in one page, and a temporary folder may lie deep: inside it has a short name. */
+const short = '/mnt';
+const underShortName = `mount -n --bind -- "$COPPICE_TEST_FOLDER" ${short} && exec "$@"`;
+
 /** Runs a script in a new namespace with an empty folder that is writable there; answers its exit code. */
 export async function runInside(script: string, ...args: string[]): Promise<number> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'coppice-layers-'));
-  const env = { ...process.env, COPPICE_TEST_INSIDE: folder };
+  const env = { ...process.env, COPPICE_TEST_INSIDE: short, COPPICE_TEST_FOLDER: folder };
   // What the test runner tells its children would make the inner one report to it.
   delete (env as NodeJS.ProcessEnv).NODE_TEST_CONTEXT;
-  const command = [process.execPath, script, ...args];
+  const command = ['/bin/sh', '-c', underShortName, 'sh', process.execPath, script, ...args];
   try {
     return process.getuid!() === 0
       ? await asRoot(folder, command, env)
