@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { logPath, socketPath } from '../protocol/endpoint.ts';
+import { CoppiceError } from '../protocol/errors.ts';
 import { type EngineInfo, PROTOCOL_VERSION } from '../protocol/rpc.ts';
 import { VERSION } from '../protocol/version.ts';
 import { NativeRuntime } from '../runtimes/native/nativeRuntime.ts';
@@ -60,9 +61,10 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
   });
   const engine = new Engine(home, settings, runtime, log, path.join(import.meta.dirname, 'sync-worker.js'), () => {
     wiped = true;
-    setTimeout(() => void shutDown('wiped'), 20);
+    leave('wiped');
   });
   let idle: NodeJS.Timeout | undefined;
+  let leaving = false;
   let stopping = false;
   let wiped = false;
 
@@ -79,9 +81,16 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     memory_bytes: process.memoryUsage.rss(),
     idle_stop_seconds: settings.idleStopSeconds,
   });
-  const busy = () => engine.running + engine.queued + engine.sandboxes;
+  // A call that is going on, as a download, is work too, though no operation.
+  const busy = () => engine.running + engine.queued + engine.sandboxes || server.calls;
+  /** What is asked from now on is refused, not begun and cut off; the answer that says so goes out first. */
+  const leave = (reason: string) => {
+    leaving = true;
+    setTimeout(() => void shutDown(reason), 20);
+  };
   const shutDown = async (reason: string) => {
     if (stopping) return;
+    leaving = true;
     stopping = true;
     log.info(`stopping: ${reason}`);
     // Whatever hangs, a second later nothing is lost by going: the store is transactional and the host dies with us.
@@ -98,13 +107,14 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     feed: engine.feed,
     log,
     info,
-    dispatch: (verb, input, call) => engine.dispatch(verb, input, call),
+    dispatch: async (verb, input, call) => {
+      if (leaving) throw leavingError();
+      return engine.dispatch(verb, input, call);
+    },
     stop: force => {
       const count = busy();
-      const will = force || count === 0;
-      // The answer goes out first.
-      if (will) setTimeout(() => void shutDown('asked to'), 20);
-      return { stopping: will, busy: count };
+      if (force || count === 0) leave('asked to');
+      return { stopping: leaving, busy: count };
     },
     onClients: () => watchIdle(),
     onGone: clientId => engine.clientGone(clientId),
@@ -123,6 +133,12 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void shutDown(signal));
   process.on('SIGHUP', () => {});
   log.info(`ready: version ${VERSION}, pid ${process.pid}, node ${process.versions.node}, home ${home}`);
+}
+
+function leavingError(): CoppiceError {
+  return new CoppiceError('engine_died', 'the engine is about to stop and began nothing', {
+    fix: 'Run the command again; a new engine starts by itself.',
+  });
 }
 
 // Whoever started us reads it until we run, and may be gone by then.

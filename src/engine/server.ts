@@ -89,6 +89,13 @@ export class Server {
     this.#parts.onClients(this.#connections.size);
   }
 
+  /** Calls that are not answered yet. */
+  get calls(): number {
+    let count = 0;
+    for (const connection of this.#connections) count += connection.calls;
+    return count;
+  }
+
   async close(): Promise<void> {
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()));
     for (const connection of this.#connections) connection.close();
@@ -128,6 +135,10 @@ class Connection {
     this.#rpc.listen();
   }
 
+  get calls(): number {
+    return this.#calls.size;
+  }
+
   #serve(): void {
     const { info, stop } = this.#parts;
     this.#rpc.onRequest(helloRequest, hello => {
@@ -151,8 +162,12 @@ class Connection {
       }
     });
     this.#rpc.onRequest(subscribeRequest, ({ subscription, topics, sources }) => {
+      if (this.#closed) return null;
       this.#subscriptions.get(subscription)?.();
-      this.#subscriptions.set(subscription, this.#subscribe(subscription, new Set(topics), sources));
+      this.#subscriptions.set(
+        subscription,
+        this.#subscribe(subscription, new Set(topics), sources && new Set(sources)),
+      );
       return null;
     });
     this.#rpc.onRequest(unsubscribeRequest, ({ subscription }) => {
@@ -182,12 +197,12 @@ class Connection {
     return new ResponseError(COPPICE_ERROR, wire.message, wire);
   }
 
-  #subscribe(subscription: number, topics: ReadonlySet<Topic>, sources: readonly string[] | undefined): () => void {
+  #subscribe(subscription: number, topics: ReadonlySet<Topic>, sources: ReadonlySet<string> | undefined): () => void {
     const send = (event: EngineEvent) => this.#event(subscription, event);
     const stops = [
       this.#parts.events.listen(event => {
         if (!topics.has(event.topic)) return;
-        if (event.topic === 'operation' && sources && !sources.includes(event.operation.operation_id)) return;
+        if (event.topic === 'operation' && sources && !sources.has(event.operation.operation_id)) return;
         send(event);
       }),
     ];
@@ -201,11 +216,13 @@ class Connection {
     };
   }
 
+  /** Work outlives the connection it was asked for on; what it has to say then goes nowhere. */
   #ready(): boolean {
-    return this.#backlog < EVENT_BACKLOG;
+    return !this.#closed && this.#backlog < EVENT_BACKLOG;
   }
 
   #event(subscription: number, event: EngineEvent): void {
+    if (this.#closed) return;
     if (!this.#ready()) {
       this.#lagging.add(subscription);
       return;

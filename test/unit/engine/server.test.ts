@@ -229,6 +229,20 @@ describe('the private socket', () => {
     );
   });
 
+  test('takes no harm from work that outlives its client', async () => {
+    let progress: Call['progress'] = () => undefined;
+    work = async (_verb, _input, call) => {
+      progress = call.progress;
+      return null;
+    };
+    const client = await Client.to(address);
+    await client.rpc.sendRequest(callRequest, { verb: 'import_image', input: {}, progress: 1 });
+    assert.equal(server.calls, 0);
+    client.socket.destroy();
+    await until(() => gone.length === 1, 'it is gone');
+    progress({ message: 'half way' });
+  });
+
   test('that gets nonsense drops that client only', async () => {
     using good = await Client.to(address);
     const bad = connect(address);
@@ -310,6 +324,21 @@ describe('subscriptions', () => {
     events.emit(operationEvent(1));
     writerless('op-1');
   });
+});
+
+test('a subscription asked for just before the client went hears nothing and harms nobody', async () => {
+  const message = (id: number): string => {
+    const params = { subscription: id, topics: ['operation', 'output'], sources: ['op-1'] };
+    const body = JSON.stringify({ jsonrpc: '2.0', id, method: subscribeRequest.method, params });
+    return `Content-Length: ${body.length}\r\n\r\n${body}`;
+  };
+  const socket = connect(address);
+  await once(socket, 'connect');
+  await until(() => server.clients === 1, 'it is counted');
+  socket.write(Array.from({ length: 200 }, (_, id) => message(id)).join(''), () => socket.destroy());
+  await until(() => gone.length === 1, 'it is gone');
+  await sleep(100);
+  events.emit(operationEvent(1));
 });
 
 /** A process that grows while nobody follows it. */
