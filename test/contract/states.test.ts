@@ -322,9 +322,12 @@ describe('bad input', () => {
 
 test('folders above the destination stay as the image has them', async () => {
   write('f', 'x');
-  const base = await keep('chmod 1777 /tmp; chmod 750 /home; chown 12:34 /home; ln -s /tmp /away; chmod 700 /root', {
-    cwd: '/',
-  });
+  const base = await keep(
+    'chown 0:0 /tmp /root; chmod 1777 /tmp; chmod 750 /home; chown 12:34 /home; ln -s /tmp /away; chmod 700 /root',
+    {
+      cwd: '/',
+    },
+  );
   for (const [destination, folder, is] of [
     ['/tmp/p', '/tmp', '1777 0 0'],
     ['/home/u/p', '/home', '750 12 34'],

@@ -31,7 +31,7 @@ if (inside === undefined) {
         fs.writeFileSync(path.join(home, 'src/odd é name'), 'x');
         fs.symlinkSync('deep', path.join(home, 'src/link'));
         fs.symlinkSync('/etc', path.join(home, 'etc'));
-        fs.symlinkSync(inside!, path.join(home, 'out'));
+        fs.symlinkSync(path.join(inside!, 'views'), path.join(home, 'out'));
         execFileSync('mkfifo', [path.join(home, 'fifo')]);
       });
     });
