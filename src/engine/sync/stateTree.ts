@@ -10,8 +10,11 @@ import {
   utimesSync,
 } from 'node:fs';
 import { type BytePath, forSystem } from './bytePath.ts';
+import { HeldFolder } from './heldFolder.ts';
 import type { BlobFolder } from './storeFile.ts';
 import type { StoredEntry } from './tree.ts';
+
+const LONG_PATH = 2_000;
 
 /** Where a state's files come from, and to whom they shall belong. */
 export interface TreeSource {
@@ -54,14 +57,35 @@ function fillFolder(
     const beforePath = `${earlierPath}/${entry.name}`;
     if (entry.kind === 'folder') {
       mkdirSync(forSystem(target), 0o700);
-      const inside = before?.kind === 'folder' ? indexed(source, before.value) : undefined;
-      fillFolder(source, entry.value, target, inside, beforePath);
+      const below = reach(target);
+      const belowBefore = before?.kind === 'folder' ? reachEarlier(beforePath) : undefined;
+      const inside = belowBefore && before ? indexed(source, before.value) : undefined;
+      try {
+        fillFolder(source, entry.value, below.place, inside, belowBefore?.place ?? '');
+      } finally {
+        below.close();
+        belowBefore?.close();
+      }
       finish(source, target, entry.mode, entry.mtime);
     } else if (entry.kind === 'link') {
       symlinkSync(forSystem(entry.value), forSystem(target));
       if (source.owner) lchownSync(forSystem(target), source.owner.uid, source.owner.gid);
       lutimesSync(forSystem(target), entry.mtime / 1000, entry.mtime / 1000);
     } else if (!(before && isSame(before, entry) && tryLink(beforePath, target))) fillFile(source, entry, target);
+  }
+}
+
+/** No path may get longer than the system takes: from some length on a folder is reached by its descriptor. */
+function reach(path: BytePath): Pick<HeldFolder, 'place' | 'close'> {
+  return path.length < LONG_PATH ? { place: path, close: () => {} } : HeldFolder.open(path);
+}
+
+/** An earlier tree that cannot be read is as good as none. */
+function reachEarlier(path: BytePath): Pick<HeldFolder, 'place' | 'close'> | undefined {
+  try {
+    return reach(path);
+  } catch {
+    return undefined;
   }
 }
 
@@ -75,6 +99,8 @@ function finish(source: TreeSource, path: BytePath, mode: number, mtime: number)
 const isSame = (a: StoredEntry, b: StoredEntry): boolean =>
   a.kind === 'file' && a.value === b.value && a.mode === b.mode && a.mtime === b.mtime;
 
+const NO_LINK: ReadonlySet<string> = new Set(['EMLINK', 'ENOENT', 'EXDEV', 'EPERM', 'EACCES']);
+
 /** A file may have so many names and no more (65,000 on ext4). */
 function tryLink(existing: BytePath, target: BytePath): boolean {
   try {
@@ -82,7 +108,7 @@ function tryLink(existing: BytePath, target: BytePath): boolean {
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EMLINK' || code === 'ENOENT' || code === 'EXDEV' || code === 'EPERM') return false;
+    if (NO_LINK.has(code ?? '')) return false;
     throw error;
   }
 }
@@ -96,7 +122,9 @@ function fillFile(source: TreeSource, entry: StoredEntry, target: BytePath): voi
     (stats.mode & 0o7777) === entry.mode &&
     Math.abs(stats.mtimeMs - entry.mtime) < 0.01 &&
     (!source.owner || (stats.uid === source.owner.uid && stats.gid === source.owner.gid));
-  if (!source.copy && (unused || fits) && tryLink(blob, target)) {
+  // With a mode that shuts us out too, the store could not read its own blob any more.
+  const readable = (entry.mode & 0o400) !== 0 || process.geteuid?.() === 0;
+  if (!source.copy && readable && (unused || fits) && tryLink(blob, target)) {
     if (!fits) dress(source, entry, target);
     return;
   }

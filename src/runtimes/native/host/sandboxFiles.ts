@@ -152,7 +152,9 @@ export function foldersAbove(root: LinuxRootedFolder, destination: string): Fold
 /** Takes files away, and the folders that are empty then. */
 export function hideFiles(root: LinuxRootedFolder, files: readonly string[]): void {
   const folders = new Set<string>();
+  const real = new Map<string, boolean>([['', true]]);
   for (const file of files) {
+    if (!isRealFolder(root, file.slice(0, file.lastIndexOf('/')), real)) continue;
     const bytes = Buffer.from(file, 'latin1');
     const stats = there(root, bytes);
     if (stats?.isDirectory()) folders.add(file);
@@ -163,6 +165,18 @@ export function hideFiles(root: LinuxRootedFolder, files: readonly string[]): vo
     const bytes = Buffer.from(folder, 'latin1');
     if (root.list(bytes).length === 0) root.remove(bytes);
   }
+}
+
+/** Where a run put a link in a folder's place, what lies behind the link never was the state's. */
+function isRealFolder(root: LinuxRootedFolder, folder: string, known: Map<string, boolean>): boolean {
+  let real = known.get(folder);
+  if (real === undefined) {
+    real =
+      isRealFolder(root, folder.slice(0, folder.lastIndexOf('/')), known) &&
+      (there(root, Buffer.from(folder, 'latin1'))?.isDirectory() ?? false);
+    known.set(folder, real);
+  }
+  return real;
 }
 
 function there(root: LinuxRootedFolder, file: Buffer): Stats | undefined {

@@ -36,11 +36,23 @@ export async function diffImages(
   );
 }
 
-/** The parent, with what was laid under the child's run but is not in the parent. */
+/** The parent, with what was laid under the child's run: new to the parent, or moved up from further below. */
 function groundOf(layers: LayerStore, parent: ImageData, child: ImageData): ImageData {
-  const known = new Set(parent.layers);
-  const laid = child.laid.filter(id => child.layers.includes(id) && !known.has(id) && layers.has(id));
-  return laid.length === 0 ? parent : { ...parent, layers: [...laid, ...parent.layers] };
+  const laid = child.laid.filter(id => child.layers.includes(id) && layers.has(id) && isAbove(id, parent, child));
+  if (laid.length === 0) return parent;
+  const moved = new Set(laid);
+  // No layer may stand twice in a mount; a part of the chain that was merged has the moved one in it and stays whole.
+  const mounted = layers.resolve(parent).layers;
+  const below = mounted.some(id => moved.has(id)) ? mounted.filter(id => !moved.has(id)) : parent.layers;
+  return { ...parent, layers: [...laid, ...below] };
+}
+
+/** Does the child have the layer above one that lies over it in the parent? */
+function isAbove(id: string, parent: ImageData, child: ImageData): boolean {
+  const inParent = parent.layers.indexOf(id);
+  if (inParent < 0) return true;
+  const inChild = child.layers.indexOf(id);
+  return parent.layers.slice(0, inParent).some(other => child.layers.indexOf(other) > inChild);
 }
 
 interface Folders {
