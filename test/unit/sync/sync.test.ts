@@ -1,208 +1,23 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Blobs } from '../../../src/engine/store/blobs.ts';
 import { Database } from '../../../src/engine/store/database.ts';
 import { StateStore } from '../../../src/engine/sync/stateStore.ts';
-import { type SyncOutcome, SyncThread } from '../../../src/engine/sync/syncThread.ts';
+import type { SyncOutcome } from '../../../src/engine/sync/syncThread.ts';
+import { picture, RandomTree, random } from '../../harness/randomTree.ts';
+import { layOut, SyncStores, sync } from './syncStores.ts';
 
 let base: string;
-const threads: SyncThread[] = [];
+let stores: SyncStores;
 before(() => {
-  base = mkdtempSync(path.join(tmpdir(), 'coppice-test-sync-'));
+  stores = new SyncStores();
+  base = stores.base;
 });
 after(() => {
-  for (const thread of threads) thread.close();
-  rmSync(base, { recursive: true, force: true });
+  stores.close();
 });
-
-function store(name: string): SyncThread {
-  const home = path.join(base, name);
-  new Blobs(home);
-  new Database(home).close();
-  const thread = new SyncThread(home);
-  threads.push(thread);
-  return thread;
-}
-
-function sync(
-  thread: SyncThread,
-  source: string,
-  changed?: readonly string[],
-  more: Partial<Parameters<SyncThread['sync']>[0]> = {},
-): SyncOutcome {
-  return thread.sync({
-    source,
-    destination: '/app',
-    exclude: [],
-    gitignore: true,
-    defaultExcludes: true,
-    owner: undefined,
-    changed,
-    shared: new SharedArrayBuffer(8),
-    ...more,
-  });
-}
-
-function layOut(
-  thread: SyncThread,
-  outcome: SyncOutcome,
-  folder: string,
-  earlier?: { folder: string; object: string },
-): void {
-  mkdirSync(folder, { recursive: true });
-  thread.layOut({
-    object: outcome.object,
-    folder,
-    mode: outcome.mode,
-    mtime: outcome.mtime,
-    earlier,
-    owner: undefined,
-    copy: false,
-  });
-}
-
-/** Everything a state promises about a tree, as text, read by other means than sync's. */
-function picture(folder: string): string[] {
-  const lines: string[] = [];
-  const visit = (at: Buffer) => {
-    for (const name of readdirSync(at, { encoding: 'buffer' }).sort(Buffer.compare)) {
-      const file = Buffer.concat([at, Buffer.from('/'), name]);
-      const stats = lstatSync(file);
-      const label = file.subarray(Buffer.byteLength(folder)).toString('latin1');
-      const time = stats.mtimeMs.toFixed(2);
-      if (stats.isSymbolicLink()) lines.push(`l ${label} ${readlinkSync(file, { encoding: 'latin1' })}`);
-      else if (stats.isDirectory()) {
-        lines.push(`d ${label} ${(stats.mode & 0o7777).toString(8)}`);
-        visit(file);
-      } else
-        lines.push(`f ${label} ${(stats.mode & 0o7777).toString(8)} ${time} ${readFileSync(file).toString('base64')}`);
-    }
-  };
-  visit(Buffer.from(folder));
-  return lines;
-}
-
-function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state * 1_664_525 + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
-const NAMES = ['a', 'b', 'A', 'c c', 'd\nd', "q'q", 'q"q', 'ü', 'u\u0308', '-x', '*', '$(id)', 'long'.repeat(20)].map(
-  name => Buffer.from(name),
-);
-NAMES.push(Buffer.from([0xff, 0xfe, 0x61]), Buffer.from([0xc3, 0x28]));
-
-class RandomTree {
-  readonly #root: string;
-  readonly #next: () => number;
-  constructor(root: string, next: () => number) {
-    this.#root = root;
-    this.#next = next;
-    mkdirSync(root, { recursive: true });
-  }
-
-  #pick<T>(values: readonly T[]): T {
-    return values[Math.floor(this.#next() * values.length)]!;
-  }
-
-  #all(): { readonly path: Buffer; readonly folder: boolean }[] {
-    const found: { path: Buffer; folder: boolean }[] = [];
-    const visit = (at: Buffer) => {
-      for (const name of readdirSync(at, { encoding: 'buffer' })) {
-        const file = Buffer.concat([at, Buffer.from('/'), name]);
-        const folder = lstatSync(file).isDirectory();
-        found.push({ path: file, folder });
-        if (folder) visit(file);
-      }
-    };
-    visit(Buffer.from(this.#root));
-    return found;
-  }
-
-  #fresh(): Buffer {
-    const folders = [
-      Buffer.from(this.#root),
-      ...this.#all()
-        .filter(entry => entry.folder)
-        .map(entry => entry.path),
-    ];
-    return Buffer.concat([this.#pick(folders), Buffer.from('/'), this.#pick(NAMES)]);
-  }
-
-  /** One edit as people and tools make them; answers the paths a watcher would name. */
-  edit(): Buffer[] {
-    const all = this.#all();
-    const some = all.length > 0 ? this.#pick(all) : undefined;
-    const fresh = this.#fresh();
-    const content = () =>
-      Buffer.from(Array.from({ length: Math.floor(this.#next() * 40) }, () => Math.floor(this.#next() * 256)));
-    const free = !existsSync(fresh) && !lstatSync(fresh, { throwIfNoEntry: false });
-    switch (Math.floor(this.#next() * 9)) {
-      case 0:
-      case 1:
-        if (!free) return [];
-        writeFileSync(fresh, content());
-        return [fresh];
-      case 2:
-        if (!free) return [];
-        mkdirSync(fresh);
-        return [fresh];
-      case 3:
-        if (!free) return [];
-        symlinkSync(this.#pick(['../a', '/etc/passwd', 'nowhere', 'a b\nc']), fresh);
-        return [fresh];
-      case 4:
-        if (!some || some.folder || lstatSync(some.path).isSymbolicLink()) return [];
-        writeFileSync(some.path, content());
-        return [some.path];
-      case 5:
-        if (!some || lstatSync(some.path).isSymbolicLink()) return [];
-        chmodSync(
-          some.path,
-          some.folder ? this.#pick([0o755, 0o700, 0o1777]) : this.#pick([0o644, 0o755, 0o600, 0o4755]),
-        );
-        return [some.path];
-      case 6:
-        if (!some) return [];
-        rmSync(some.path, { recursive: true });
-        return [some.path];
-      case 7: {
-        if (!some || !free || fresh.subarray(0, some.path.length).equals(some.path)) return [];
-        renameSync(some.path, fresh);
-        return [some.path, fresh];
-      }
-      default: {
-        // A file becomes a folder, or the other way round.
-        if (!some) return [];
-        rmSync(some.path, { recursive: true });
-        if (some.folder) writeFileSync(some.path, content());
-        else mkdirSync(some.path);
-        return [some.path];
-      }
-    }
-  }
-}
 
 test('random trees and edits: incremental id = id from scratch, laid-out tree = source', () => {
   const seed = Number(process.env.COPPICE_SEED ?? Date.now() % 1_000_000);
@@ -212,8 +27,8 @@ test('random trees and edits: incremental id = id from scratch, laid-out tree = 
   for (let round = 0; round < rounds; round++) {
     const source = path.join(base, `source-${round}`);
     const tree = new RandomTree(source, next);
-    const thread = store(`store-${round}`);
-    const scratch = store(`scratch-${round}`);
+    const thread = stores.open(`store-${round}`);
+    const scratch = stores.open(`scratch-${round}`);
     for (let count = 0; count < 12; count++) tree.edit();
     sync(thread, source);
     let earlier: { folder: string; object: string } | undefined;
@@ -249,7 +64,7 @@ test('random trees and edits: incremental id = id from scratch, laid-out tree = 
 test('a change within the grain of the clock is seen, even with the same size and times', () => {
   const source = path.join(base, 'racy');
   mkdirSync(source);
-  const thread = store('racy-store');
+  const thread = stores.open('racy-store');
   const file = path.join(source, 'f');
   const ids = new Set<string>();
   for (let count = 0; count < 50; count++) {
@@ -264,7 +79,7 @@ test('nothing changed: the same id, nothing read, nothing written', () => {
   const source = path.join(base, 'same');
   mkdirSync(path.join(source, 'deep/er'), { recursive: true });
   writeFileSync(path.join(source, 'deep/er/f'), 'x');
-  const thread = store('same-store');
+  const thread = stores.open('same-store');
   const first = sync(thread, source);
   const second = sync(thread, source);
   assert.equal(second.id, first.id);
@@ -291,13 +106,13 @@ test('an engine that comes later reads only what changed meanwhile', () => {
   }
   // Out of the clock's grain, so that the cache may vouch for what it saw.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 80);
-  const first = store('later-store');
+  const first = stores.open('later-store');
   const { id } = sync(first, source);
   first.save();
-  const second = store('later-store');
+  const second = stores.open('later-store');
   assert.deepEqual([sync(second, source).id, sync(second, source).unchanged], [id, true]);
   writeFileSync(path.join(source, 'f3'), 'something else');
-  const changed = sync(store('later-store'), source);
+  const changed = sync(stores.open('later-store'), source);
   assert.deepEqual([changed.added, changed.modified, changed.deleted, changed.written], [0, 1, 0, 14]);
 });
 
@@ -306,7 +121,7 @@ test('rules that change bring files in and take them out', () => {
   mkdirSync(path.join(source, 'logs'), { recursive: true });
   writeFileSync(path.join(source, 'logs/a.log'), 'x');
   writeFileSync(path.join(source, 'f'), 'x');
-  const thread = store('rules-store');
+  const thread = stores.open('rules-store');
   assert.equal(sync(thread, source).files, 2);
   writeFileSync(path.join(source, '.gitignore'), '*.log\n');
   const ignored = sync(thread, source, ['.gitignore']);
@@ -319,7 +134,7 @@ test('an unreadable file is named', () => {
   const source = path.join(base, 'unreadable');
   mkdirSync(source);
   writeFileSync(path.join(source, 'secret'), 'x', { mode: 0 });
-  const thread = store('unreadable-store');
+  const thread = stores.open('unreadable-store');
   const root = process.geteuid?.() === 0;
   chmodSync(base, 0o755);
   // Root reads everything, so it looks with the eyes of nobody.
@@ -336,9 +151,9 @@ test('pipes and sockets are skipped and counted, a single file is a folder of on
   mkdirSync(source);
   execFileSync('mkfifo', [path.join(source, 'pipe')]);
   writeFileSync(path.join(source, 'f'), 'x');
-  const outcome = sync(store('odd-store'), source);
+  const outcome = sync(stores.open('odd-store'), source);
   assert.deepEqual([outcome.files, outcome.skipped], [1, 1]);
-  assert.equal(sync(store('one-store'), path.join(source, 'f')).files, 1);
+  assert.equal(sync(stores.open('one-store'), path.join(source, 'f')).files, 1);
 });
 
 test('what nothing names any more is collected, what is in use never', () => {
@@ -346,7 +161,7 @@ test('what nothing names any more is collected, what is in use never', () => {
   mkdirSync(path.join(source, 'sub'), { recursive: true });
   writeFileSync(path.join(source, 'sub/f'), 'first content');
   writeFileSync(path.join(source, 'same'), 'same');
-  const thread = store('collect-store');
+  const thread = stores.open('collect-store');
   const home = path.join(base, 'collect-store');
   const database = new Database(home);
   const states = new StateStore(database);
