@@ -13,7 +13,8 @@ export const vsix = inRoot('dist', `coppice-${version}.vsix`);
 /** Packs what `build` made. vsce wants Node 22 or later. */
 export async function pack() {
   const vsce = inRoot('node_modules', '@vscode', 'vsce', 'vsce');
-  const options = ['--no-dependencies', '--allow-missing-repository', '--out', vsix];
+  // There is no repository to point the README's pictures at: they ship.
+  const options = ['--no-dependencies', '--allow-missing-repository', '--no-rewrite-relative-links', '--out', vsix];
   await runProjectNode([vsce, 'package', ...options], { quiet: true });
   console.log(`package: ${vsix}`);
 }
