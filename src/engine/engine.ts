@@ -85,7 +85,14 @@ export class Engine {
     this.#drift = new HostDrift(runtime, this.#images);
     const branches = new BranchStore(this.#database, this.events);
     const files = new FileStore(this.#database, blobs);
-    const importImage = new ImportImage(this.#images, this.#operations, runtime);
+    const removal = new ImageRemoval(
+      this.#images,
+      branches,
+      runtime,
+      () => new Map([...operationStore.imagesInUse(), ...this.#sandboxes.inUse()]),
+    );
+    const discard = removal.discard.bind(removal);
+    const importImage = new ImportImage(this.#images, this.#operations, runtime, discard);
     const startImages = new StartImages({
       images: this.#images,
       branches,
@@ -114,6 +121,7 @@ export class Engine {
       operations: this.#operations,
       startImages,
       runtime,
+      discard,
     });
     this.#sandboxes = new Sandboxes({
       runtime,
@@ -136,14 +144,7 @@ export class Engine {
       ...sandboxVerbs(this.#sandboxes, new Snapshots(this.#images, this.#operations), files, stateLayers),
       ...branchVerbs(branches, this.#images, startImages),
       ...artifactVerbs(this.#images, runtime, home),
-      ...removalVerbs(
-        new ImageRemoval(
-          this.#images,
-          branches,
-          runtime,
-          () => new Map([...operationStore.imagesInUse(), ...this.#sandboxes.inUse()]),
-        ),
-      ),
+      ...removalVerbs(removal),
       ...doctorVerbs({
         home,
         settings,

@@ -1,4 +1,4 @@
-import type { Runtime } from '../../runtimes/runtime.ts';
+import type { Runtime, RuntimeImage } from '../../runtimes/runtime.ts';
 import type { BranchStore } from '../branches/branchStore.ts';
 import { type ImageRecord, type ImageStore, toRuntimeImage } from './imageStore.ts';
 
@@ -65,10 +65,15 @@ export class ImageRemoval {
     const inUse = this.inUse();
     const pending = [...this.#leftBehind, ...gone];
     this.#leftBehind = pending.filter(image => inUse.has(image.uuid));
+    return this.discard(pending.filter(image => !inUse.has(image.uuid)).map(toRuntimeImage));
+  }
+
+  /** Takes what no record names off the disk, but for what other images share with it; answers the bytes freed. */
+  async discard(gone: readonly RuntimeImage[]): Promise<number> {
+    if (gone.length === 0) return 0;
     const others = [...this.images.living(), ...this.#leftBehind].map(toRuntimeImage);
     let freed = 0;
-    for (const image of pending)
-      if (!inUse.has(image.uuid)) freed += await this.#runtime.removeImage(toRuntimeImage(image), others);
+    for (const image of gone) freed += await this.#runtime.removeImage(image, others);
     return freed;
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { CoppiceError, invalidInput } from '../../protocol/errors.ts';
 import { isTagName } from '../../protocol/names.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
-import type { ImageSource, Runtime } from '../../runtimes/runtime.ts';
+import type { ImageSource, Runtime, RuntimeImage } from '../../runtimes/runtime.ts';
 import type { Call } from '../call.ts';
 import type { Operations } from '../operations/operations.ts';
 import type { ImageRecord, ImageStore } from './imageStore.ts';
@@ -10,18 +10,23 @@ import type { ImageRecord, ImageStore } from './imageStore.ts';
 type Request = VerbRequest<'import_image'>;
 type Result = VerbResult<'import_image'>;
 
+/** Takes images that no record names off the disk. */
+type Discard = (images: readonly RuntimeImage[]) => Promise<unknown>;
+
 /** The verb `import_image`: looks first whether it is already here, by the source's identity. */
 export class ImportImage {
   readonly #images: ImageStore;
   readonly #operations: Operations;
   readonly #runtime: Runtime;
+  readonly #discard: Discard;
   /** Imports of one source that are going on: who asks meanwhile waits for the same operation. */
   readonly #going = new Map<string, string>();
 
-  constructor(images: ImageStore, operations: Operations, runtime: Runtime) {
+  constructor(images: ImageStore, operations: Operations, runtime: Runtime, discard: Discard) {
     this.#images = images;
     this.#operations = operations;
     this.#runtime = runtime;
+    this.#discard = discard;
   }
 
   async call(request: Request, call: Call): Promise<Result> {
@@ -39,6 +44,9 @@ export class ImportImage {
     if (!request.wait) return this.#answer(id);
     await this.#operations.ended(id, withTimeout(call.signal, request.timeout));
     if (call.signal.aborted && going === undefined) await this.#operations.cancel(id);
+    // Whoever began it gave up; that is no reason for those who waited along.
+    if (going !== undefined && !call.signal.aborted && this.#operations.record(id).status === 'CANCELLED')
+      return this.call(request, call);
     return this.#answer(id);
   }
 
@@ -137,6 +145,7 @@ export class ImportImage {
             this.#images.announce(uuid, 'added');
             if (untagged) this.#images.announce(untagged, 'changed');
           },
+          discard: () => this.#discard([image]),
         };
       },
     );

@@ -25,6 +25,8 @@ export type Outcome = Partial<Omit<OperationEnd, 'hints'>> & {
   readonly commit?: () => void;
   /** After that transaction: announce what was made. */
   readonly announce?: () => void;
+  /** Instead of both, when it was cancelled or could not be recorded: what the runtime made goes again. */
+  readonly discard?: () => Promise<unknown>;
 };
 
 export interface Job {
@@ -129,7 +131,7 @@ export class Operations {
       error: cancelled ? null : (outcome.error ?? null),
       cpuMs: outcome.cpuMs ?? null,
       maxRss: outcome.maxRss ?? null,
-      steps: outcome.steps ?? null,
+      steps: cancelled ? null : (outcome.steps ?? null),
       hints: [...record.hints, ...(outcome.hints ?? [])],
       stdoutBytes: outcome.stdoutBytes ?? this.#spools.size(id, 'stdout'),
       stderrBytes: outcome.stderrBytes ?? this.#spools.size(id, 'stderr'),
@@ -143,6 +145,7 @@ export class Operations {
     this.#live.delete(id);
     this.#feed.ended(id);
     if (recorded && !cancelled) outcome.announce?.();
+    else outcome.discard?.().catch(error => this.#log.error(`operation ${id} left something behind`, error));
     this.#announce(id);
   }
 

@@ -1,7 +1,7 @@
 import { invalidInput, toWireError } from '../../protocol/errors.ts';
 import type { StepResult } from '../../protocol/schemas/operations.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
-import type { ProcessExit, ProcessSpec, Runtime, SandboxSpec } from '../../runtimes/runtime.ts';
+import type { ProcessExit, ProcessSpec, Runtime, RuntimeImage, SandboxSpec } from '../../runtimes/runtime.ts';
 import type { BranchStore } from '../branches/branchStore.ts';
 import type { Call } from '../call.ts';
 import type { FileStore } from '../files/fileStore.ts';
@@ -39,6 +39,8 @@ interface RunParts {
   readonly operations: Operations;
   readonly startImages: StartImages;
   readonly runtime: Runtime;
+  /** Takes images that no record names off the disk. */
+  readonly discard: (images: readonly RuntimeImage[]) => Promise<unknown>;
 }
 
 /** The verb `run`: one operation, one sandbox a command, one image a kept change. */
@@ -116,7 +118,7 @@ export class Run {
         if (!succeeded(last)) break;
       }
     } catch (error) {
-      if (job.signal.aborted) throw error;
+      if (job.signal.aborted) return { status: 'FAILED', discard: () => this.#discard(images) };
       // What earlier steps kept stays: their images are true whatever became of this one.
       return this.#outcome(request, start, images, {
         status: 'FAILED',
@@ -169,9 +171,9 @@ export class Run {
       main,
       hostname: 'coppice',
       network: request.network,
-      ...laid,
-      // What an earlier step kept holds the state already, and what that step did to it must stay on top.
-      state: from.uuid === base.uuid ? laid.state : undefined,
+      limits: laid.limits,
+      // What an earlier step kept holds state and files already, and what that step did to them must stay on top.
+      ...(from.uuid === base.uuid ? { files: laid.files, state: laid.state } : { files: [], state: undefined }),
     };
   }
 
@@ -212,7 +214,12 @@ export class Run {
         if (untagged) images.announce(untagged, 'changed');
         if (moves) branches.announce(start.branch!);
       },
+      discard: () => this.#discard(kept),
     };
+  }
+
+  #discard(kept: readonly KeptImage[]): Promise<unknown> {
+    return this.#parts.discard(kept.map(({ record }) => ({ uuid: record.uuid, data: record.data })));
   }
 }
 

@@ -43,11 +43,13 @@ async function untilExit(
   deadline: AbortSignal,
 ): Promise<{ readonly exit: ProcessExit; readonly timedOut: boolean }> {
   let timedOut = false;
-  let stopFailure: unknown;
+  const { promise: unstoppable, reject } = Promise.withResolvers<never>();
+  // Nobody may be waiting for it any more.
+  unstoppable.catch(() => undefined);
   const stop = () => {
-    sandbox.stop().catch(error => {
-      stopFailure = error;
-    });
+    sandbox
+      .stop()
+      .catch(cause => reject(new CoppiceError('internal', `sandbox ${sandbox.id} could not be stopped`, { cause })));
   };
   const expire = () => {
     timedOut = true;
@@ -59,9 +61,8 @@ async function untilExit(
   if (job.signal.aborted) stop();
   if (deadline.aborted) expire();
   try {
-    const exit = await sandbox.main.exited;
-    if (stopFailure !== undefined)
-      throw new CoppiceError('internal', `sandbox ${sandbox.id} could not be stopped`, { cause: stopFailure });
+    // A process that cannot be stopped may never exit; its operation ends all the same.
+    const exit = await Promise.race([sandbox.main.exited, unstoppable]);
     return { exit, timedOut };
   } finally {
     job.signal.removeEventListener('abort', stop);

@@ -87,6 +87,7 @@ export class Snapshots {
     };
   }
 
+  /** Cancelled, its files stay until the engine starts anew: the living sandbox stands on layers that it shares with them. */
   #kept(sandbox: Sandbox, image: NewImage, tag: string | undefined, changed: boolean): Outcome {
     let untagged: string | null = null;
     return {

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { FileStore } from '../../../src/engine/files/fileStore.ts';
+import { ImageRemoval } from '../../../src/engine/images/imageRemoval.ts';
+import { ImportImage } from '../../../src/engine/images/importImage.ts';
+import { Run } from '../../../src/engine/operations/run.ts';
+import { StartImages } from '../../../src/engine/operations/startImage.ts';
+import { Blobs } from '../../../src/engine/store/blobs.ts';
+import type { StateLayers } from '../../../src/engine/sync/stateLayers.ts';
+import { CoppiceError } from '../../../src/protocol/errors.ts';
+import { type VerbInput, verbSchemas } from '../../../src/protocol/verbs.ts';
+import type { ImageSource, ImportOptions, Runtime, RuntimeImage } from '../../../src/runtimes/runtime.ts';
+import { ForcedRuntime, type ForcedSandbox } from './forcedRuntime.ts';
+import { call, gate, Parts, uuid } from './parts.ts';
+
+const base = uuid(1);
+const noStates = { find: () => undefined } as unknown as StateLayers;
+
+let parts: Parts;
+let forced: ForcedRuntime;
+let removed: { readonly uuid: string; readonly others: readonly string[] }[];
+let importing: (options: ImportOptions) => Promise<void>;
+let files: FileStore;
+let run: Run;
+let imports: ImportImage;
+
+beforeEach(() => {
+  parts = new Parts();
+  parts.image(base);
+  forced = new ForcedRuntime();
+  removed = [];
+  importing = async () => {};
+  const runtime = {
+    ...forced.runtime,
+    identify: async () => undefined,
+    removeImage: async (image: RuntimeImage, others: readonly RuntimeImage[]) => {
+      removed.push({ uuid: image.uuid, others: others.map(other => other.uuid) });
+      return 1;
+    },
+    importImage: async (_source: ImageSource, options: ImportOptions) => {
+      await importing(options);
+      return { data: {}, config: {}, size: 1, digest: 'd' };
+    },
+  } as unknown as Runtime;
+  files = new FileStore(parts.database, new Blobs(parts.home));
+  const removal = new ImageRemoval(parts.images, parts.branches, runtime, () => new Map());
+  const discard = removal.discard.bind(removal);
+  const startImages = new StartImages({
+    ...parts,
+    runtime,
+    defaultImage: undefined,
+    importHost: () => Promise.reject(new Error('not here')),
+  });
+  run = new Run({ ...parts, files, stateLayers: noStates, startImages, runtime, discard });
+  imports = new ImportImage(parts.images, parts.operations, runtime, discard);
+});
+
+const start = async (input: VerbInput<'run'>): Promise<string> =>
+  (await run.call(verbSchemas.run.input.parse({ image: base, wait: false, ...input }), call())).operation_id;
+
+/** The sandbox of the next command, which writes something. */
+async function nextSandbox(number: number): Promise<ForcedSandbox> {
+  while (forced.sandboxes.length < number) await setImmediate();
+  const sandbox = forced.sandboxes[number - 1]!;
+  sandbox.committing = async name => ({ changed: true, data: { step: number, name }, size: 1 });
+  return sandbox;
+}
+
+describe('run', () => {
+  test('lays uploaded files under what an earlier step did to them, never over it', async () => {
+    const { uuid: file } = await files.upload({ content: 'x' }, call());
+    const id = await start({ steps: ['edit', 'look'], files: { '/app/x': file } });
+    (await nextSandbox(1)).main.end(0);
+    (await nextSandbox(2)).main.end(0);
+    await parts.operations.ended(id);
+    assert.deepEqual(
+      forced.sandboxes.map(sandbox => sandbox.spec.files.map(laid => laid.path)),
+      [['/app/x'], []],
+    );
+  });
+
+  test('cancelled after some steps leaves none of their files behind', async () => {
+    const id = await start({ steps: ['one', 'two', 'three'] });
+    (await nextSandbox(1)).main.end(0);
+    (await nextSandbox(2)).main.end(0);
+    await nextSandbox(3);
+    const { record } = await parts.operations.cancel(id);
+    assert.equal(record.status, 'CANCELLED');
+    assert.equal(record.steps, null);
+    await setImmediate();
+    assert.equal(removed.length, 2);
+    for (const { uuid: gone, others } of removed) {
+      assert.equal(parts.images.find(gone), undefined);
+      assert.deepEqual(others, [base]);
+    }
+  });
+
+  test('cancelled while it is kept leaves no files behind', async () => {
+    const held = gate();
+    const id = await start({ command: 'x', disposable: false });
+    const sandbox = await nextSandbox(1);
+    sandbox.committing = async () => {
+      await held.opened;
+      return { changed: true, data: {}, size: 1 };
+    };
+    sandbox.main.end(0);
+    await setImmediate();
+    const cancelling = parts.operations.cancel(id);
+    held.open();
+    assert.equal((await cancelling).cancelled, true);
+    await setImmediate();
+    assert.equal(removed.length, 1);
+  });
+
+  test('that was recorded keeps its files', async () => {
+    const id = await start({ command: 'x', disposable: false });
+    (await nextSandbox(1)).main.end(0);
+    await parts.operations.ended(id);
+    await setImmediate();
+    assert.deepEqual(removed, []);
+    assert.ok(parts.images.find(parts.operations.record(id).resultImage!));
+  });
+
+  test('ends although its sandbox cannot be stopped', async () => {
+    const id = await start({ command: 'x', timeout: 0.01 });
+    const sandbox = await nextSandbox(1);
+    sandbox.stopping = () => Promise.reject(new Error('no such thing'));
+    sandbox.removing = async () => {};
+    await parts.operations.ended(id);
+    const record = parts.operations.record(id);
+    assert.equal(record.status, 'FAILED');
+    assert.match(record.error?.message ?? '', /could not be stopped/);
+  });
+});
+
+describe('an import', () => {
+  const request = verbSchemas.import_image.input.parse({ registry_url: 'rootfs:/x.tar' });
+
+  test('that another waits for goes on for that one when the first gives up', async () => {
+    const given = new AbortController();
+    let began = 0;
+    importing = async ({ signal }) => {
+      if (++began > 1) return;
+      await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    };
+    const first = imports.call(request, call('a', given.signal));
+    const second = imports.call(request, call('b'));
+    while (began === 0) await setImmediate();
+    given.abort(new CoppiceError('cancelled', 'gave up'));
+    assert.equal((await first).status, 'CANCELLED');
+    const answer = await second;
+    assert.equal(answer.status, 'SUCCESS');
+    assert.ok(parts.images.find(answer.image!));
+    assert.equal(began, 2);
+  });
+
+  test('cancelled at its very end leaves nothing behind', async () => {
+    const given = new AbortController();
+    importing = async () => given.abort();
+    const answer = await imports.call(request, call('a', given.signal));
+    assert.equal(answer.status, 'CANCELLED');
+    await setImmediate();
+    assert.equal(removed.length, 1);
+    assert.deepEqual(
+      parts.images.living().map(image => image.uuid),
+      [base],
+    );
+  });
+});
