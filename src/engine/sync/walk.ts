@@ -41,6 +41,9 @@ export interface At {
 /** More rules than anybody wrote by hand; without a bound one file could fill the memory. */
 const LONGEST_RULES = 4 << 20;
 
+/** Each level takes a descriptor and a part of the stack. */
+const DEEPEST = 1_000;
+
 export const top = (walk: Walk): At => ({ path: '', place: walk.source });
 export const inside = (at: At, folder: HeldFolder, name: BytePath): At => ({
   path: at.path === '' ? name : `${at.path}/${name}`,
@@ -82,6 +85,7 @@ const isUnchanged = (
 /** Opens a folder for as long as `use` takes; undefined when it is gone, no folder any more, or never synced. */
 export function holding<T>(walk: Walk, at: At, use: (folder: HeldFolder) => T | undefined): T | undefined {
   if (walk.signal.aborted) throw new DOMException('aborted', 'AbortError');
+  if (depthOf(at.path) > DEEPEST) throw tooDeep(absolute(walk, at), `more than ${DEEPEST} folders`);
   let folder: HeldFolder;
   try {
     folder = HeldFolder.open(at.place);
@@ -94,6 +98,12 @@ export function holding<T>(walk: Walk, at: At, use: (folder: HeldFolder) => T | 
   } finally {
     folder.close();
   }
+}
+
+function depthOf(path: BytePath): number {
+  let depth = 0;
+  for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) depth++;
+  return depth;
 }
 
 type Kind = 'directory' | 'file' | 'other';
@@ -179,10 +189,10 @@ function goneOrThrow(walk: Walk, at: At, error: unknown): undefined {
   }
 }
 
-function tooDeep(path: BytePath, code: string): CoppiceError {
-  return new CoppiceError('invalid_input', `cannot go as deep as ${toText(path)} (${code})`, {
+function tooDeep(path: BytePath, reason: string): CoppiceError {
+  return new CoppiceError('invalid_input', `cannot go as deep as ${toText(path)} (${reason})`, {
     field: 'source',
-    fix: 'Exclude it, or allow more open files: ulimit -n.',
+    fix: reason.startsWith('E') ? 'Exclude it, or allow more open files: ulimit -n.' : 'Exclude it.',
     data: { path: toText(path) },
   });
 }
