@@ -53,6 +53,8 @@ export class EngineClient implements VerbCaller {
   readonly #socket: Socket;
   readonly #listeners = new Map<number, (event: EngineEvent) => void>();
   readonly #progress = new Map<number, (progress: Progress) => void>();
+  /** Calls that wait for their answer, to be told when none can come any more. */
+  readonly #waiting = new Set<(reason: unknown) => void>();
   #counter = 0;
   #alive = true;
 
@@ -62,6 +64,7 @@ export class EngineClient implements VerbCaller {
     this.engine = engine;
     this.closed = closed.then(() => {
       this.#alive = false;
+      for (const reject of this.#waiting) reject(engineDied());
     });
     connection.onNotification(eventNotification, ({ subscription, event }) =>
       this.#listeners.get(subscription)?.(event),
@@ -93,11 +96,21 @@ export class EngineClient implements VerbCaller {
     const closed = new Promise<void>(resolve => connection.onClose(resolve));
     connection.onError(() => socket.destroy());
     connection.listen();
-    const engine = await Promise.race([
-      connection.sendRequest(helloRequest, { protocol: PROTOCOL_VERSION, version: VERSION, client, pid: process.pid }),
-      closed.then(() => Promise.reject(engineDied())),
-    ]);
-    return new EngineClient(connection, socket, engine, closed);
+    try {
+      const engine = await Promise.race([
+        connection.sendRequest(helloRequest, {
+          protocol: PROTOCOL_VERSION,
+          version: VERSION,
+          client,
+          pid: process.pid,
+        }),
+        closed.then(() => Promise.reject(engineDied())),
+      ]);
+      return new EngineClient(connection, socket, engine, closed);
+    } catch (error) {
+      socket.destroy();
+      throw asCoppiceError(error);
+    }
   }
 
   async call<V extends VerbName>(verb: V, input: VerbInput<V>, options: CallOptions = {}): Promise<VerbResult<V>> {
@@ -113,7 +126,7 @@ export class EngineClient implements VerbCaller {
     options.signal?.addEventListener('abort', cancel, { once: true });
     if (options.onProgress) this.#progress.set(progress, options.onProgress);
     try {
-      return await this.#request(
+      return await this.#request(() =>
         this.#connection.sendRequest(
           callRequest,
           { verb, input, ...(options.onProgress ? { progress } : {}) },
@@ -135,21 +148,26 @@ export class EngineClient implements VerbCaller {
   ): Promise<() => Promise<void>> {
     const subscription = ++this.#counter;
     this.#listeners.set(subscription, listener);
-    await this.#request(
-      this.#connection.sendRequest(subscribeRequest, { subscription, topics, ...(sources ? { sources } : {}) }),
-    );
+    try {
+      await this.#request(() =>
+        this.#connection.sendRequest(subscribeRequest, { subscription, topics, ...(sources ? { sources } : {}) }),
+      );
+    } catch (error) {
+      this.#listeners.delete(subscription);
+      throw error;
+    }
     return async () => {
       this.#listeners.delete(subscription);
-      if (this.#alive) await this.#request(this.#connection.sendRequest(unsubscribeRequest, { subscription }));
+      if (this.#alive) await this.#request(() => this.#connection.sendRequest(unsubscribeRequest, { subscription }));
     };
   }
 
   status(): Promise<EngineInfo> {
-    return this.#request(this.#connection.sendRequest(statusRequest, null));
+    return this.#request(() => this.#connection.sendRequest(statusRequest, null));
   }
 
   stopEngine(force: boolean): Promise<{ readonly stopping: boolean; readonly busy: number }> {
-    return this.#request(this.#connection.sendRequest(stopRequest, { force }));
+    return this.#request(() => this.#connection.sendRequest(stopRequest, { force }));
   }
 
   close(): void {
@@ -165,11 +183,18 @@ export class EngineClient implements VerbCaller {
     this.#socket.ref();
   }
 
-  async #request<T>(answer: Promise<T>): Promise<T> {
+  /** Not a race with `closed`: each call would hang on that promise for as long as the connection lives. */
+  async #request<T>(send: () => Promise<T>): Promise<T> {
+    if (!this.#alive) throw engineDied();
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#waiting.add(reject);
     try {
-      return await Promise.race([answer, this.closed.then(() => Promise.reject(engineDied()))]);
+      send().then(resolve, reject);
+      return await promise;
     } catch (error) {
-      throw asCoppiceError(error, this.#alive);
+      throw asCoppiceError(error);
+    } finally {
+      this.#waiting.delete(reject);
     }
   }
 }
@@ -185,13 +210,25 @@ async function replaceOlderEngine(attempt: EngineClient, again: () => Promise<En
   }
   if (engine.protocol === PROTOCOL_VERSION) return attempt;
   attempt.close();
-  throw new CoppiceError(
+  throw isNewer(VERSION, engine.version) ? olderAndBusy(engine) : newerEngine(engine);
+}
+
+function olderAndBusy(engine: EngineInfo): CoppiceError {
+  return new CoppiceError(
     'version_mismatch',
     `engine ${engine.version} (pid ${engine.pid}) is busy and does not understand version ${VERSION}`,
     {
       fix: 'Wait until its operations are done, or stop it: coppice engine stop --force.',
       data: { pid: engine.pid, version: engine.version, running: engine.running },
     },
+  );
+}
+
+function newerEngine(engine: EngineInfo): CoppiceError {
+  return new CoppiceError(
+    'version_mismatch',
+    `engine ${engine.version} (pid ${engine.pid}) is newer than this version, ${VERSION}, and does not understand it`,
+    { fix: 'Update Coppice here too.', data: { pid: engine.pid, version: engine.version } },
   );
 }
 
@@ -205,6 +242,12 @@ function engineDied(): CoppiceError {
   });
 }
 
+/** Whatever the connection itself complains of means that the engine is not there any more. */
+function asCoppiceError(error: unknown): unknown {
+  if (error instanceof ResponseError && error.code === COPPICE_ERROR) return CoppiceError.from(error.data as WireError);
+  return isLostConnection(error) ? engineDied() : error;
+}
+
 /** Writing may fail a moment before the end is told. */
 function isLostConnection(error: unknown): boolean {
   const codes: readonly number[] = [
@@ -214,11 +257,4 @@ function isLostConnection(error: unknown): boolean {
   ];
   if (error instanceof ConnectionError) return true;
   return error instanceof ResponseError && codes.includes(error.code);
-}
-
-function asCoppiceError(error: unknown, alive: boolean): unknown {
-  if (error instanceof ResponseError && error.code === COPPICE_ERROR) return CoppiceError.from(error.data as WireError);
-  if (error instanceof CoppiceError) return error;
-  if (!alive || isLostConnection(error)) return engineDied();
-  return error;
 }

@@ -16,6 +16,8 @@ export interface SandboxTools {
   readonly log: Log;
   /** Told at once when the status changes, and soon when the processes do. */
   readonly changed: (sandbox: Sandbox) => void;
+  /** Told when the record of a process that ended long ago is dropped. */
+  readonly forgot: (process: SandboxProcess) => void;
 }
 
 /** What the sandbox finds over its image. */
@@ -42,6 +44,9 @@ const RANK: Readonly<Record<SandboxStatus, number>> = {
   terminated: 4,
 };
 export const isOver = (status: SandboxStatus): boolean => RANK[status] === 4;
+
+/** The main process's id is the sandbox's own in another dress, so that who minted one knows the other. */
+export const mainProcessOf = (sandboxId: string): string => `pr-${sandboxId.slice('sb-'.length)}`;
 
 const ANNOUNCE_MS = 250;
 /** Of processes that have ended, so many keep their record and output. */
@@ -88,9 +93,8 @@ export class Sandbox {
     this.ended = this.#live();
   }
 
-  /** Its main process's id is the sandbox's own in another dress, so that who minted one knows the other. */
   get mainId(): string {
-    return `pr-${this.id.slice('sb-'.length)}`;
+    return mainProcessOf(this.id);
   }
 
   get status(): SandboxStatus {
@@ -279,6 +283,7 @@ export class Sandbox {
     for (const process of ended.slice(0, Math.max(0, ended.length - KEPT_PROCESSES))) {
       this.#processes.delete(process.id);
       this.#tools.spools.remove(process.id);
+      this.#tools.forgot(process);
     }
   }
 

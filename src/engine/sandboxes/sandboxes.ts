@@ -10,7 +10,7 @@ import type { Log } from '../log.ts';
 import type { OutputFeed } from '../operations/outputFeed.ts';
 import type { StartImages } from '../operations/startImage.ts';
 import type { Spools } from '../store/spools.ts';
-import { isOver, type LaidOver, Sandbox } from './sandbox.ts';
+import { isOver, type LaidOver, mainProcessOf, Sandbox } from './sandbox.ts';
 import type { SandboxProcess } from './sandboxProcess.ts';
 
 /** Of sandboxes that are over, so many keep their record and their processes' output. */
@@ -41,7 +41,7 @@ export class Sandboxes {
   /** Registers at once, so that whatever is asked of it next finds it; its image is found and its start goes on behind. */
   create(request: VerbRequest<'create_sandbox'>, laid: LaidOver, call: Call): Sandbox {
     const id = request.sandbox_id ?? `sb-${randomBytes(8).toString('hex')}`;
-    if (this.#all.has(id)) throw alreadyThere('sandbox_id', id);
+    if (this.#all.has(id) || this.#processes.has(mainProcessOf(id))) throw alreadyThere('sandbox_id', id);
     if (this.living >= this.#parts.limit) throw tooMany(this.#parts.limit);
     const sandbox = new Sandbox(
       {
@@ -50,6 +50,7 @@ export class Sandboxes {
         feed: this.#parts.feed,
         log: this.#parts.log,
         changed: changed => this.#parts.events.emit({ topic: 'sandbox', sandbox: changed.view() }),
+        forgot: process => this.#processes.delete(process.id),
       },
       {
         id,

@@ -9,9 +9,9 @@ export const imageReference = z
 export const imageUuid = z.string().describe('UUID of an image');
 export const operationId = z
   .string()
-  .regex(/^op-[0-9a-f]{6,}$/, 'is not an operation id (op-…)')
+  .regex(/^op-[0-9a-f]{6,64}$/, 'is not an operation id (op-…)')
   .describe('Id of an operation: op-…');
-export const sandboxId = z.string().regex(/^sb-[0-9a-f]{6,}$/, 'is not a sandbox id (sb-…)');
+export const sandboxId = z.string().regex(/^sb-[0-9a-f]{6,64}$/, 'is not a sandbox id (sb-…)');
 export const directoryStateId = z.string().regex(/^ds-[0-9a-f]{8,64}$/, 'is not a directory state id (ds-…)');
 export const tagName = z
   .string()

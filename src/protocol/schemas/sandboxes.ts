@@ -56,7 +56,7 @@ export const execInput = z.strictObject({
   sandbox_id: common.sandboxId,
   process_id: z
     .string()
-    .regex(/^pr-[0-9a-f]{6,}$/, 'is not a process id (pr-…)')
+    .regex(/^pr-[0-9a-f]{6,64}$/, 'is not a process id (pr-…)')
     .optional(),
   command: argv,
   env: common.environment.default({}),

@@ -105,6 +105,25 @@ describe('a sandbox', () => {
     });
   });
 
+  test('forgets its oldest processes, output and all', async () => {
+    const id = await running();
+    for (let n = 0; n < 1_002; n++) {
+      const process_id = `pr-${n.toString(16).padStart(6, '0')}`;
+      await ask('exec', { sandbox_id: id, command: ['true'], process_id });
+      forced.last.processes.get(process_id)!.end(0);
+      await sandboxes.process(process_id).ended;
+    }
+    await until(() => sandboxes.find(id).processes.length === 1_000);
+    await assert.rejects(ask('wait_process', { process_id: 'pr-000000' }), { code: 'process_not_found' });
+    assert.equal((await ask('wait_process', { process_id: 'pr-0003e9' })).exit_code, 0);
+  });
+
+  test('whose main process would have the id of another process is refused', async () => {
+    const id = await running();
+    await ask('exec', { sandbox_id: id, command: ['true'], process_id: 'pr-abcdef' });
+    await assert.rejects(create({ sandbox_id: 'sb-abcdef' }), { code: 'already_exists', field: 'sandbox_id' });
+  });
+
   for (const [exitCode, status] of [
     [0, 'completed'],
     [3, 'failed'],
