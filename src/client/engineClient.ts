@@ -97,15 +97,15 @@ export class EngineClient implements VerbCaller {
     connection.onError(() => socket.destroy());
     connection.listen();
     try {
-      const engine = await Promise.race([
-        connection.sendRequest(helloRequest, {
-          protocol: PROTOCOL_VERSION,
-          version: VERSION,
-          client,
-          pid: process.pid,
-        }),
-        closed.then(() => Promise.reject(engineDied())),
-      ]);
+      const greeting = connection.sendRequest(helloRequest, {
+        protocol: PROTOCOL_VERSION,
+        version: VERSION,
+        client,
+        pid: process.pid,
+      });
+      const engine = await Promise.race([greeting, closed.then(() => Promise.reject(engineDied()))]).catch(error => {
+        throw asCoppiceError(error, true);
+      });
       return new EngineClient(connection, socket, engine, closed);
     } catch (error) {
       socket.destroy();
