@@ -104,7 +104,7 @@ export class EngineClient implements VerbCaller {
         pid: process.pid,
       });
       const engine = await Promise.race([greeting, closed.then(() => Promise.reject(engineDied()))]).catch(error => {
-        throw asCoppiceError(error, true);
+        throw asCoppiceError(error);
       });
       return new EngineClient(connection, socket, engine, closed);
     } catch (error) {
