@@ -123,9 +123,8 @@ export class Arena implements AsyncDisposable {
       ...options,
       HostConfig: { NetworkMode: network },
     });
-    const ended = container.wait({ condition: 'next-exit' });
     await container.start();
-    const { StatusCode } = await ended;
+    const { StatusCode } = await container.wait();
     if (StatusCode !== 0) throw new Error(`docker: exit code ${StatusCode}`);
     return container;
   }
