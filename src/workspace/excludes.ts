@@ -1,4 +1,5 @@
 import { Minimatch } from 'minimatch';
+import { type BytePath, fromText } from './bytePath.ts';
 
 /** Never worth syncing; turned off by `default_excludes: false`. */
 export const DEFAULT_EXCLUDES: readonly string[] = [
@@ -71,9 +72,10 @@ function matcher(pattern: string): (path: string) => boolean {
   return path => compiled.match(path);
 }
 
-export function parseRules(text: string): IgnoreRule[] {
+/** `text` has a character a byte, as names have: git matches bytes. */
+export function parseRules(text: BytePath): IgnoreRule[] {
   return text
-    .replace(/^\ufeff/, '')
+    .replace(/^\xef\xbb\xbf/, '')
     .split('\n')
     .map(parseRule)
     .filter(rule => rule !== undefined);
@@ -117,7 +119,7 @@ export class Excludes {
       options.defaults ? parseRules(DEFAULT_EXCLUDES.join('\n')) : [],
       [],
       [],
-      parseRules(options.exclude.join('\n')),
+      parseRules(fromText(options.exclude.join('\n'))),
     );
   }
 
@@ -127,7 +129,7 @@ export class Excludes {
   }
 
   /** The excludes inside a folder, given what its ignore files say. */
-  inside(folder: string, texts: { readonly [File in IgnoreFile]?: string }): Excludes {
+  inside(folder: BytePath, texts: { readonly [File in IgnoreFile]?: BytePath }): Excludes {
     const scope = (text: string | undefined): Scope[] =>
       text === undefined ? [] : [{ folder, rules: parseRules(text) }];
     const git = this.#options.gitignore ? scope(texts['.gitignore']) : [];
@@ -143,7 +145,7 @@ export class Excludes {
   }
 
   /** `path` is relative to the root, with `/`; its parents are not excluded. */
-  excludes(path: string, directory: boolean): boolean {
+  excludes(path: BytePath, directory: boolean): boolean {
     const name = path.slice(path.lastIndexOf('/') + 1);
     return (
       verdict(this.#last, path, name, directory) ??

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
+import { type BytePath, fromText, toText } from './bytePath.ts';
 import { type ExcludeOptions, Excludes, IGNORE_FILES, type IgnoreFile } from './excludes.ts';
 
 export type FolderChange =
@@ -38,7 +39,7 @@ export class FolderWatcher {
   readonly #options: FolderWatcherOptions;
   readonly #changed = new Set<string>();
   /** What holds inside each folder; read when first asked, dropped when rules change. */
-  #rules = new Map<string, Excludes>();
+  #rules = new Map<BytePath, Excludes>();
   #watcher: FSWatcher | undefined;
   #quiet: NodeJS.Timeout | undefined;
   #longest: NodeJS.Timeout | undefined;
@@ -143,7 +144,7 @@ export class FolderWatcher {
 
   /** chokidar asks once with nothing but the name, then with what it is. A rule for folders waits for the second time. */
   #ignored(file: string, directory: boolean | undefined): boolean {
-    const relative = this.#relative(file);
+    const relative = fromText(this.#relative(file));
     if (relative === '' || relative === '..' || relative.startsWith('../')) return false;
     if (file === this.#options.leaveOut) return true;
     const parent = this.#inside(relative.includes('/') ? relative.slice(0, relative.lastIndexOf('/')) : '');
@@ -154,7 +155,7 @@ export class FolderWatcher {
   }
 
   /** undefined: the folder itself is excluded. */
-  #inside(folder: string): Excludes | undefined {
+  #inside(folder: BytePath): Excludes | undefined {
     const known = this.#rules.get(folder);
     if (known) return known;
     const outer =
@@ -167,11 +168,11 @@ export class FolderWatcher {
     return rules;
   }
 
-  #readRules(folder: string, outer: Excludes): { [File in IgnoreFile]?: string } {
-    const texts: { [File in IgnoreFile]?: string } = {};
+  #readRules(folder: BytePath, outer: Excludes): { [File in IgnoreFile]?: BytePath } {
+    const texts: { [File in IgnoreFile]?: BytePath } = {};
     for (const file of outer.files) {
       try {
-        texts[file] = readFileSync(path.join(this.#options.folder, folder, file), 'utf8');
+        texts[file] = readFileSync(path.join(this.#options.folder, toText(folder), file), 'latin1');
       } catch {
         // Most folders have none; one we may not read excludes nothing, and sync will name it.
       }

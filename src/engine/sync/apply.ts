@@ -7,12 +7,12 @@ import type { FileEntry } from '../../protocol/schemas/files.ts';
 import type { Applied } from '../../protocol/schemas/states.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
 import type { ImageFiles, Runtime } from '../../runtimes/runtime.ts';
+import { fromText, toText } from '../../workspace/bytePath.ts';
 import { type ExcludeOptions, Excludes, IGNORE_FILES } from '../../workspace/excludes.ts';
 import type { Call } from '../call.ts';
 import { type ImageRecord, type ImageStore, toRuntimeImage } from '../images/imageStore.ts';
 import type { OperationStore } from '../operations/operationStore.ts';
 import type { Blobs } from '../store/blobs.ts';
-import { toText } from './bytePath.ts';
 import type { StateRecord, StateStore } from './stateStore.ts';
 
 /** A file, link or folder in one of the three trees; what is not there is undefined. */
@@ -150,8 +150,8 @@ export class Apply {
     for (const [bytePath, entry] of this.#states.entries(state)) {
       const name = bytePath.slice(bytePath.lastIndexOf('/') + 1);
       if (entry.kind !== 'file' || !(IGNORE_FILES as readonly string[]).includes(name)) continue;
-      const folder = toText(bytePath.slice(0, Math.max(0, bytePath.length - name.length - 1)));
-      texts.set(folder, { ...texts.get(folder), [name]: this.#blobs.read(entry.value).toString('utf8') });
+      const folder = bytePath.slice(0, Math.max(0, bytePath.length - name.length - 1));
+      texts.set(folder, { ...texts.get(folder), [name]: this.#blobs.read(entry.value).toString('latin1') });
     }
     const inside = new Map<string, Excludes | undefined>();
     const enter = (folder: string): Excludes | undefined => {
@@ -166,7 +166,7 @@ export class Apply {
       return rules;
     };
     return (file, directory) => {
-      const whole = below === '' ? file : `${below}/${file}`;
+      const whole = fromText(below === '' ? file : `${below}/${file}`);
       const slash = whole.lastIndexOf('/');
       return enter(slash < 0 ? '' : whole.slice(0, slash))?.excludes(whole, directory) ?? true;
     };

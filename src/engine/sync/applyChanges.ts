@@ -1,5 +1,5 @@
+import type { BytePath } from '../../workspace/bytePath.ts';
 import { type Excludes, IGNORE_FILES } from '../../workspace/excludes.ts';
-import { type BytePath, toText } from './bytePath.ts';
 import { type FolderNode, makeFolder, type Node } from './tree.ts';
 import { type At, holding, inside, statOf, top, type Walk, walkEntry, walkFolder } from './walk.ts';
 
@@ -48,7 +48,7 @@ function updateFolder(
 ): FolderNode | undefined {
   if (changes.whole) return walkFolder(walk, at, known, outer);
   return holding(walk, at, folder => {
-    const excludes = outer.inside(toText(at.path), known.ignores);
+    const excludes = outer.inside(at.path, known.ignores);
     const entries = new Map(known.entries);
     for (const [name, below] of changes.below) {
       const node = updateEntry(walk, inside(at, folder, name), known.entries.get(name), excludes, below);
@@ -70,7 +70,7 @@ function updateEntry(
   const stats = statOf(walk, at);
   if (!stats) return undefined;
   if (stats.isDirectory() && known?.kind === 'folder' && !changes.whole) {
-    return excludes.excludes(toText(at.path), true) ? undefined : updateFolder(walk, at, known, excludes, changes);
+    return excludes.excludes(at.path, true) ? undefined : updateFolder(walk, at, known, excludes, changes);
   }
   return walkEntry(walk, at, known, excludes, stats.isDirectory() ? 'directory' : 'other');
 }

@@ -1,5 +1,5 @@
 import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync, type Stats } from 'node:fs';
-import { type BytePath, forSystem } from './bytePath.ts';
+import { type BytePath, forSystem } from '../../workspace/bytePath.ts';
 
 const BY_DESCRIPTOR = existsSync('/proc/self/fd');
 

@@ -9,7 +9,7 @@ import {
   symlinkSync,
   utimesSync,
 } from 'node:fs';
-import { type BytePath, forSystem } from './bytePath.ts';
+import { type BytePath, forSystem } from '../../workspace/bytePath.ts';
 import { HeldFolder } from './heldFolder.ts';
 import type { BlobFolder } from './storeFile.ts';
 import type { StoredEntry } from './tree.ts';

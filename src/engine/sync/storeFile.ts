@@ -12,7 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { CoppiceError } from '../../protocol/errors.ts';
-import { type BytePath, forSystem, toText } from './bytePath.ts';
+import { type BytePath, forSystem, toText } from '../../workspace/bytePath.ts';
 import type { FileNode } from './tree.ts';
 
 /** Where blobs live, for the worker that writes them. */

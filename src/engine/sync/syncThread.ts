@@ -13,9 +13,9 @@ import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { deserialize, serialize } from 'node:v8';
 import { CoppiceError, type WireError } from '../../protocol/errors.ts';
+import { fromText } from '../../workspace/bytePath.ts';
 import { Excludes } from '../../workspace/excludes.ts';
 import { applyChanges } from './applyChanges.ts';
-import { fromText } from './bytePath.ts';
 import { type Collected, collect } from './collect.ts';
 import { layOut } from './stateTree.ts';
 import { type BlobFolder, storeFile } from './storeFile.ts';
@@ -98,7 +98,7 @@ interface Known {
   readonly loaded: boolean;
 }
 
-const CACHE_VERSION = 2;
+const CACHE_VERSION = 3;
 /** By then a state is written down, or never will be. */
 const FRESH_MS = 3_600_000;
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { BytePath } from './bytePath.ts';
+import type { BytePath } from '../../workspace/bytePath.ts';
 
 /** A synced folder in memory: what the state holds, and what is needed to know cheaply whether it still is so. */
 export type Node = FileNode | LinkNode | FolderNode;

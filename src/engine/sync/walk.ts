@@ -11,8 +11,8 @@ import {
   type Stats,
 } from 'node:fs';
 import { CoppiceError } from '../../protocol/errors.ts';
+import { type BytePath, forSystem, toText } from '../../workspace/bytePath.ts';
 import { type Excludes, IGNORE_FILES } from '../../workspace/excludes.ts';
-import { type BytePath, forSystem, toText } from './bytePath.ts';
 import { HeldFolder } from './heldFolder.ts';
 import { type BlobFolder, storeFile, unreadable } from './storeFile.ts';
 import { type FileNode, type FolderNode, makeFolder, type Node } from './tree.ts';
@@ -56,7 +56,7 @@ export function walkFolder(walk: Walk, at: At, known: FolderNode | undefined, ou
     const dirents = list(walk, at, folder);
     if (!dirents) return undefined;
     const ignores = readIgnores(walk, at, folder, dirents, outer);
-    const excludes = outer.inside(toText(at.path), ignores);
+    const excludes = outer.inside(at.path, ignores);
     const entries: [BytePath, Node][] = [];
     for (const dirent of dirents) {
       const name = dirent.name as BytePath;
@@ -118,7 +118,7 @@ export function walkEntry(
   excludes: Excludes,
   kind: Kind,
 ): Node | undefined {
-  if (excludes.excludes(toText(at.path), kind === 'directory')) return undefined;
+  if (excludes.excludes(at.path, kind === 'directory')) return undefined;
   if (kind === 'directory') return walkFolder(walk, at, known?.kind === 'folder' ? known : undefined, excludes);
   // Nothing to compare it with: reading it says all there is to know.
   if (kind === 'file' && known?.kind !== 'file') {
@@ -243,7 +243,7 @@ function readRules(walk: Walk, at: At): string | undefined {
         fix: 'Shorten it to 4 MB, or exclude it.',
         data: { path: toText(absolute(walk, at)) },
       });
-    return readFileSync(file, 'utf8');
+    return readFileSync(file, 'latin1');
   } finally {
     closeSync(file);
   }

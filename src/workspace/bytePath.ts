@@ -1,5 +1,5 @@
 /**
- * Names are bytes on disk. Inside sync a path is a string with one character a byte (latin1), which loses nothing, compares
+ * Names are bytes on disk. Here a path is a string with one character a byte (latin1), which loses nothing, compares
  * as bytes do, and costs nothing for the usual ASCII names.
  */
 export type BytePath = string;
