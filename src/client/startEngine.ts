@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { logPath, socketPath } from '../protocol/endpoint.ts';
+import { logPath, refuseForeignFolder, socketPath } from '../protocol/endpoint.ts';
 import { CoppiceError } from '../protocol/errors.ts';
 
 export interface EngineLocation {
@@ -16,15 +16,25 @@ export interface EngineLocation {
 const START_TIMEOUT_MS = 20_000;
 /** After this long without a socket, an engine that seemed to be starting is taken for dead and another is started. */
 const RESTART_AFTER_MS = 3_000;
+/** One that found another engine there may have met the end of that one: so long, then twice as long, until the next try. */
+const FOUND_ANOTHER_MS = 200;
 
 /** A connected socket to the one engine of this home, started when there is none. Any number of clients may do this at once. */
 export async function reachEngine(location: EngineLocation, signal?: AbortSignal): Promise<Socket> {
+  const address = socketPath(location.home);
   const deadline = Date.now() + START_TIMEOUT_MS;
-  let startedAt = 0;
+  let startAt = 0;
+  let patience = FOUND_ANOTHER_MS;
   let failure: string | undefined;
+  const ended = (reason: string | undefined) => {
+    failure = reason;
+    startAt = Math.min(startAt, Date.now() + patience);
+    patience *= 2;
+  };
   for (let pause = 2; ; pause = Math.min(pause * 1.5, 50)) {
     signal?.throwIfAborted();
-    const socket = await tryConnect(socketPath(location.home));
+    refuseForeignFolder(address);
+    const socket = await tryConnect(address);
     if (socket) return socket;
     if (!location.start) {
       throw new CoppiceError('engine_unreachable', `no engine is running for ${location.home}`, {
@@ -33,11 +43,9 @@ export async function reachEngine(location: EngineLocation, signal?: AbortSignal
     }
     if (failure !== undefined) throw startFailure(location.home, failure);
     if (Date.now() > deadline) throw startFailure(location.home, `no answer within ${START_TIMEOUT_MS / 1000} s`);
-    if (Date.now() - startedAt > RESTART_AFTER_MS) {
-      startedAt = Date.now();
-      launch(location, reason => {
-        failure = reason;
-      });
+    if (Date.now() >= startAt) {
+      startAt = Date.now() + RESTART_AFTER_MS;
+      launch(location, ended);
     }
     await sleep(pause);
   }
@@ -60,8 +68,11 @@ function tryConnect(address: string): Promise<Socket | undefined> {
   });
 }
 
-/** An engine that finds another one already there exits with 0, which is no failure: the other will answer. */
-function launch(location: EngineLocation, failed: (reason: string) => void): void {
+/**
+ * `ended` is told why it could not start; without a reason it found another engine there, which is no failure: that one
+ * will answer, unless it is just about to go.
+ */
+function launch(location: EngineLocation, ended: (failure: string | undefined) => void): void {
   const child = spawn(process.execPath, [location.script, '--home', location.home], {
     detached: true,
     // Only what keeps it from starting is said there; afterwards it has its log.
@@ -73,9 +84,9 @@ function launch(location: EngineLocation, failed: (reason: string) => void): voi
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-10_000);
   });
-  child.once('error', error => failed(error.message));
+  child.once('error', error => ended(error.message));
   child.once('close', (code, signal) => {
-    if (code !== 0) failed(complaint.trim() || `it ended with ${signal ?? code}`);
+    ended(code === 0 ? undefined : complaint.trim() || `it ended with ${signal ?? code}`);
   });
   child.unref();
   (child.stderr as unknown as Socket).unref();

@@ -8,6 +8,7 @@ import {
   SocketMessageReader,
   SocketMessageWriter,
 } from 'vscode-jsonrpc/node';
+import { refuseForeignFolder } from '../protocol/endpoint.ts';
 import { toWireError } from '../protocol/errors.ts';
 import type { EngineEvent, Topic } from '../protocol/events.ts';
 import {
@@ -62,6 +63,7 @@ export class Server {
     const { address } = this.#parts;
     if (process.platform !== 'win32') {
       mkdirSync(path.dirname(address), { recursive: true, mode: 0o700 });
+      refuseForeignFolder(address);
       chmodSync(path.dirname(address), 0o700);
       rmSync(address, { force: true });
     }
