@@ -20,22 +20,41 @@ export interface Pipe {
   readonly socket: Socket;
   readonly childFd: number;
 }
+export interface OutputPipe extends Pipe {
+  /** Everybody who had it is dead, so another process may have it next. Until then nobody may. */
+  release(): void;
+}
 
 /**
  * Real pipes. Node gives children socket pairs, and a program that opens /dev/stdout fails on those. The named pipes
- * are made ahead, in one call, and used again once both ends are closed.
+ * are made ahead, in one call. That one reached its end does not mean that it is free: a process may have opened it for
+ * reading by way of /proc/self/fd, and would get what the next process writes. So one is used again only after a whole
+ * sandbox has ended, and all others lose their name at once.
  */
 export class Pipes {
   readonly #free: string[] = [];
   #made = 0;
   #making: Promise<void> | undefined;
 
-  /** What the child writes, we read. */
-  async output(): Promise<Pipe> {
+  /** What the child writes, we read. `once`: there is no telling when it is free again. */
+  async output(use: 'once' | 'untilReleased'): Promise<OutputPipe> {
     const fifo = await this.#take();
     const ours = openSync(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     const childFd = openSync(fifo, O_WRONLY | O_CLOEXEC);
-    return { socket: this.#socket(fifo, ours, { readable: true, writable: false }), childFd };
+    const socket = new Socket({ fd: ours, readable: true, writable: false });
+    if (use === 'once') {
+      rmSync(fifo);
+      return { socket, childFd, release: () => undefined };
+    }
+    let ended = false;
+    socket.on('end', () => {
+      ended = true;
+    });
+    const release = () => {
+      if (ended) this.#free.push(fifo);
+      else rmSync(fifo, { force: true });
+    };
+    return { socket, childFd, release };
   }
 
   /** What we write, the child reads. */
@@ -45,26 +64,13 @@ export class Pipes {
     const ours = openSync(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
     const childFd = openSync(fifo, O_RDONLY | O_CLOEXEC);
     closeSync(opener);
-    return { socket: this.#socket(fifo, ours, { readable: false, writable: true }, false), childFd };
+    rmSync(fifo);
+    return { socket: new Socket({ fd: ours, readable: false, writable: true }), childFd };
   }
 
   async prepare(): Promise<void> {
     mkdirSync(pipesPath, { recursive: true, mode: 0o700 });
     await this.#make();
-  }
-
-  #socket(fifo: string, fd: number, mode: { readable: boolean; writable: boolean }, reusable = true): Socket {
-    const socket = new Socket({ fd, ...mode });
-    let ended = false;
-    socket.on('end', () => {
-      ended = true;
-    });
-    // Only a pipe that reached its end has no other user left.
-    socket.on('close', () => {
-      if (ended && reusable) this.#free.push(fifo);
-      else rmSync(fifo, { force: true });
-    });
-    return socket;
   }
 
   async #take(): Promise<string> {

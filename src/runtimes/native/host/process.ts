@@ -17,6 +17,9 @@ import { killTree } from './processTree.ts';
 
 export type ProcessEnd = Pick<ProcessExit, 'exitCode' | 'signal' | 'output'>;
 
+/** Longer than the kernel takes to end what was killed, unless that waits for a disk. */
+const orphanMs = 5000;
+
 interface ProcessInput {
   readonly childFd: number;
   readonly socket: Socket | undefined;
@@ -41,11 +44,22 @@ export class ContainerProcess {
     const output = listener
       ? await ProcessOutput.spooled(launch.name, launch.start.cap, pipes)
       : ProcessOutput.discarded();
-    const input = await inputFor(launch, pipes);
+    let input: ProcessInput;
+    try {
+      input = await inputFor(launch, pipes);
+    } catch (error) {
+      output.handedOver();
+      output.abandon();
+      throw error;
+    }
     try {
       const child = await launcher.start(commandLine(launch), [input.childFd, ...output.childFds]);
       if (listener) output.drain(listener);
       return new ContainerProcess(launch, child, input.socket, output);
+    } catch (error) {
+      output.abandon();
+      input.socket?.destroy();
+      throw error;
     } finally {
       closeSync(input.childFd);
       output.handedOver();
@@ -128,11 +142,12 @@ export class ContainerProcess {
 
   async #end(output: ProcessOutput): Promise<ProcessEnd> {
     const end = await this.#child.ended;
-    // The launcher was killed over its container's head: end that too.
-    if (end.signal !== null && this.pid !== undefined) sendSignal(this.pid, 'SIGKILL');
+    // The launcher was killed over its container's head: end that too, and see it ended before its files are taken.
+    const orphan = end.signal === null ? undefined : this.pid;
+    if (orphan !== undefined) await killAndWait(orphan);
     this.#exited = true;
     this.#stdin?.destroy();
-    const streams = await output.finish();
+    const streams = await output.finish(end.signal === null);
     if (end.error) throw notStarted(this.name, end.error.message);
     const complaint = end.code === 0 ? undefined : readComplaint(this.#launch.logFile);
     if (complaint !== undefined) throw notStarted(this.name, complaint);
@@ -205,6 +220,12 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }
+}
+
+/** The kernel lets a pid namespace's first process go when all others in it are gone. */
+async function killAndWait(pid: number): Promise<void> {
+  sendSignal(pid, 'SIGKILL');
+  for (let waited = 0; waited < orphanMs && existsSync(`/proc/${pid}`); waited += 5) await pause(5);
 }
 
 /** By the shells' convention: a code above 128 is a signal's. */

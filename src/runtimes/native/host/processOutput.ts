@@ -2,10 +2,10 @@ import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises';
 import type { ProcessExit } from '../../runtime.ts';
-import { type ProcessName, spoolName } from '../hostApi.ts';
+import { mainProcess, type ProcessName, spoolName } from '../hostApi.ts';
 import { OutputSpool } from './outputSpool.ts';
 import { inboxPath } from './paths.ts';
-import type { Pipe, Pipes } from './pipes.ts';
+import type { OutputPipe, Pipes } from './pipes.ts';
 
 export type OutputListener = (stdout: number, stderr: number) => void;
 
@@ -14,7 +14,7 @@ const lingerMs = 100;
 const reportMs = 5;
 
 interface Stream {
-  readonly pipe: Pipe;
+  readonly pipe: OutputPipe;
   readonly spool: OutputSpool;
 }
 
@@ -31,9 +31,16 @@ export class ProcessOutput {
   }
 
   static async spooled(name: ProcessName, cap: number, pipes: Pipes): Promise<ProcessOutput> {
-    const stdout = { pipe: await pipes.output(), spool: openSpool(name, 'stdout', cap) };
-    const stderr = { pipe: await pipes.output(), spool: openSpool(name, 'stderr', cap) };
-    return new ProcessOutput([stdout.pipe.childFd, stderr.pipe.childFd], { stdout, stderr });
+    const use = name.process === mainProcess ? 'untilReleased' : 'once';
+    const spools: OutputSpool[] = [];
+    try {
+      const stdout = { spool: openSpool(name, 'stdout', cap, spools), pipe: await pipes.output(use) };
+      const stderr = { spool: openSpool(name, 'stderr', cap, spools), pipe: await pipes.output(use) };
+      return new ProcessOutput([stdout.pipe.childFd, stderr.pipe.childFd], { stdout, stderr });
+    } catch (error) {
+      for (const spool of spools) spool.close();
+      throw error;
+    }
   }
 
   static discarded(): ProcessOutput {
@@ -55,17 +62,32 @@ export class ProcessOutput {
     ]);
   }
 
-  /** After the process ended: waits for what is still in the pipes, and answers what is in the spools. */
-  async finish(): Promise<ProcessExit['output']> {
+  /** The process was never started. */
+  abandon(): void {
+    for (const { pipe, spool } of Object.values(this.#streams ?? {})) {
+      pipe.socket.destroy();
+      pipe.release();
+      spool.close();
+    }
+  }
+
+  /**
+   * After the process ended: waits for what is still in the pipes, and answers what is in the spools. `allDead`: so did
+   * everything that may have got hold of them.
+   */
+  async finish(allDead: boolean): Promise<ProcessExit['output']> {
     const streams = this.#streams;
     if (!streams || !this.#drained) return { stdout: { bytes: 0, capped: false }, stderr: { bytes: 0, capped: false } };
     await lastOutput(this.#drained, [streams.stdout, streams.stderr]);
+    if (allDead) for (const { pipe } of Object.values(streams)) pipe.release();
     return { stdout: streams.stdout.spool.close(), stderr: streams.stderr.spool.close() };
   }
 }
 
-function openSpool(name: ProcessName, stream: 'stdout' | 'stderr', cap: number): OutputSpool {
-  return new OutputSpool(path.join(inboxPath, spoolName(name, stream)), cap);
+function openSpool(name: ProcessName, stream: 'stdout' | 'stderr', cap: number, opened: OutputSpool[]): OutputSpool {
+  const spool = new OutputSpool(path.join(inboxPath, spoolName(name, stream)), cap);
+  opened.push(spool);
+  return spool;
 }
 
 /** The pipes end with the last process that holds them; one that stays behind quietly does not keep the result waiting. */
