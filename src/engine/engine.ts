@@ -98,6 +98,7 @@ export class Engine {
       branches,
       runtime,
       defaultImage: settings.defaultImage,
+      found: image => this.#drift.lookBehind(image, error => log.error('looking at the machine', error)),
       importHost: async signal => {
         const refreshed = this.#drift.refresh();
         const here = this.#drift.current();

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { invalidInput } from '../protocol/errors.ts';
 import type { VerbName } from '../protocol/verbs.ts';
 import type { Fence } from './fence.ts';
@@ -6,6 +7,8 @@ import type { Fence } from './fence.ts';
 type HostPath =
   /** Files are read or written there: only inside the fence. */
   | 'reached'
+  /** The same, and a slash at its end says something: that it is a folder to put things into. */
+  | 'target'
   /** A source as `import_image` takes it: fenced when it is a path. */
   | 'source'
   /** Only a name for a folder, whose branch is the default: the agent's own folder unless it says otherwise. */
@@ -16,7 +19,7 @@ const HOST_PATHS: { readonly [V in VerbName]?: { readonly [field: string]: HostP
   rsync: { source: 'reached' },
   apply: { to: 'reached' },
   upload: { path: 'reached' },
-  download: { destination: 'reached' },
+  download: { destination: 'target' },
   import_image: { registry_url: 'source' },
   branch: { workspace: 'workspace' },
   checkout: { workspace: 'workspace' },
@@ -38,6 +41,7 @@ export function withHostPaths(
     // What is no path at all is refused by the engine, with its own words.
     if (typeof value !== 'string' || value === '') continue;
     checked[field] = use === 'source' ? insideSource(fence, field, value) : fence.inside(field, value);
+    if (use === 'target' && /[\\/]$/.test(value)) checked[field] += path.sep;
   }
   return checked;
 }
@@ -48,9 +52,9 @@ function insideSource(fence: Fence, field: string, source: string): string {
   const [, scheme, place] = LOCAL_SOURCE.exec(source) ?? [];
   if (scheme === undefined || place === undefined) return source;
   // `rootfs://etc` and `rootfs:/etc` are the same place.
-  const path = place.replace(/^\/{2,}/, '/');
-  if (path === '') throw invalidInput(field, `${field}: ${scheme}: wants a path`);
-  return `${scheme}:${fence.inside(field, path)}`;
+  const asked = place.replace(/^\/{2,}/, '/');
+  if (asked === '') throw invalidInput(field, `${scheme}: wants a path`);
+  return `${scheme}:${fence.inside(field, asked)}`;
 }
 
 /** Sharing the machine's network reaches its loopback services: a person has to allow that. */

@@ -109,6 +109,7 @@ function isDiskFull(error: unknown): boolean {
   );
 }
 
+/** `message` goes on from the field's name: what a surface shows always names it. */
 export function invalidInput(field: string, message: string, fix?: string): CoppiceError {
-  return new CoppiceError('invalid_input', message, { field, ...(fix === undefined ? {} : { fix }) });
+  return new CoppiceError('invalid_input', `${field}: ${message}`, { field, ...(fix === undefined ? {} : { fix }) });
 }

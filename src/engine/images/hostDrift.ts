@@ -25,6 +25,11 @@ export class HostDrift {
     this.#identity = await this.#runtime.identify({ kind: 'host' });
   }
 
+  /** Whoever runs from it will want to know; the look takes milliseconds, so it comes behind. */
+  lookBehind(image: ImageRecord, failed: (error: unknown) => void): void {
+    if (this.#rootOf(image).source === 'host:') setImmediate(() => this.refresh().catch(failed));
+  }
+
   /** The newest `host:` image that still is this machine, as far as is known without looking again. */
   current(): ImageRecord | undefined {
     if (this.#identity === undefined) return undefined;

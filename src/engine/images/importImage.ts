@@ -31,6 +31,8 @@ export class ImportImage {
 
   async call(request: Request, call: Call): Promise<Result> {
     const source = parseSource(request.registry_url);
+    if (request.platform !== undefined)
+      throw invalidInput('platform', `${source.kind}: has no platform to choose from`, 'Leave it out.');
     const here = request.force ? undefined : await this.#alreadyHere(source);
     if (here) return this.#alreadyPresent(here, request.tag);
 

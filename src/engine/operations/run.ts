@@ -246,6 +246,7 @@ export function limitsOf(request: Pick<Request, 'limits'>): SandboxSpec['limits'
   const { cpus, memory, pids } = request.limits ?? {};
   const bytes = memory === undefined ? undefined : memoryBytes(memory);
   if (bytes !== undefined && bytes < 4 * 1_048_576) throw invalidInput('limits.memory', 'must be at least 4 MiB');
+  if (bytes !== undefined && !Number.isSafeInteger(bytes)) throw invalidInput('limits.memory', 'is more than can be');
   return { cpus, memory: bytes, pids };
 }
 

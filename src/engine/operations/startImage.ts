@@ -15,6 +15,7 @@ export class StartImages {
   readonly #branches: BranchStore;
   readonly #runtime: Runtime;
   readonly #importHost: (signal: AbortSignal) => Promise<ImageRecord>;
+  readonly #found: (image: ImageRecord) => void;
   readonly #defaultImage: string | undefined;
 
   constructor(parts: {
@@ -22,16 +23,25 @@ export class StartImages {
     readonly branches: BranchStore;
     readonly runtime: Runtime;
     readonly importHost: (signal: AbortSignal) => Promise<ImageRecord>;
+    /** Told of every image that something is about to start from. */
+    readonly found?: (image: ImageRecord) => void;
     readonly defaultImage: string | undefined;
   }) {
     this.#images = parts.images;
     this.#branches = parts.branches;
     this.#runtime = parts.runtime;
     this.#importHost = parts.importHost;
+    this.#found = parts.found ?? (() => {});
     this.#defaultImage = parts.defaultImage;
   }
 
   async find(reference: string | undefined, workspace: string | undefined, signal: AbortSignal): Promise<StartImage> {
+    const start = await this.#find(reference, workspace, signal);
+    this.#found(start.image);
+    return start;
+  }
+
+  async #find(reference: string | undefined, workspace: string | undefined, signal: AbortSignal): Promise<StartImage> {
     if (reference === undefined) {
       const branch = workspace === undefined ? undefined : this.#branches.checkedOut(workspace);
       if (branch !== undefined) return { image: this.#images.resolve(`branch:${branch}`), branch };

@@ -34,6 +34,21 @@ describe('lists', () => {
     assert.equal(parts.images.view(parts.images.find(names[199]!)!).drifted, true, 'a removed root is still the root');
   });
 
+  test('the machine is looked at behind whoever starts from a `host:` image, and only then', async () => {
+    using parts = new Parts();
+    const [base, , top] = chain(parts, 3, 'old');
+    parts.image(uuid(99));
+    const drift = new HostDrift(machine('new'), parts.images);
+    const look = async (image: string) => {
+      drift.lookBehind(parts.images.find(image)!, assert.ifError);
+      await new Promise(resolve => setImmediate(resolve));
+      await new Promise(resolve => setImmediate(resolve));
+      return drift.drifted(parts.images.find(base!)!);
+    };
+    assert.equal(await look(uuid(99)), false);
+    assert.equal(await look(top!), true);
+  });
+
   test('views of many are the views of each', () => {
     using parts = new Parts();
     const names = chain(parts, 5, 'x');

@@ -122,6 +122,15 @@ describe('run', () => {
     assert.ok(parts.images.find(parts.operations.record(id).resultImage!));
   });
 
+  test('names the field of a limit that cannot be', async () => {
+    for (const memory of ['1k', '999999999t'])
+      await assert.rejects(start({ command: 'x', limits: { memory } }), {
+        code: 'invalid_input',
+        field: 'limits.memory',
+        message: /^limits\.memory: /,
+      });
+  });
+
   test('ends although its sandbox cannot be stopped', async () => {
     const id = await start({ command: 'x', timeout: 0.01 });
     const sandbox = await nextSandbox(1);
@@ -153,6 +162,10 @@ describe('an import', () => {
     assert.equal(answer.status, 'SUCCESS');
     assert.ok(parts.images.find(answer.image!));
     assert.equal(began, 2);
+  });
+
+  test('refuses a platform that its source cannot choose', async () => {
+    await assert.rejects(imports.call({ ...request, platform: 'linux/arm64' }, call()), { field: 'platform' });
   });
 
   test('cancelled at its very end leaves nothing behind', async () => {

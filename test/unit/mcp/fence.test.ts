@@ -84,4 +84,13 @@ describe('the fence around an agent', () => {
     assert.deepEqual(withHostPaths('import_image', { registry_url: 'host:' }, fence), { registry_url: 'host:' });
     assert.deepEqual(withHostPaths('run', { command: 'x' }, fence), { command: 'x', workspace: root });
   });
+
+  it('keeps the slash that says a download goes into a folder', () => {
+    const input = { image: 'x', path: '/y', destination: 'new/' };
+    assert.equal(withHostPaths('download', input, fence).destination, path.join(root, 'new') + path.sep);
+    assert.equal(
+      withHostPaths('download', { ...input, destination: 'new' }, fence).destination,
+      path.join(root, 'new'),
+    );
+  });
 });
