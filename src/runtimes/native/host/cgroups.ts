@@ -41,9 +41,8 @@ export class Cgroups {
 export interface SandboxCgroups {
   /** Files a process writes 0 to, to be in before anything of the sandbox runs. */
   readonly entrances: readonly string[];
-  /** Stops and continues everything in it, where the kernel lets us. */
-  freeze(): Promise<void>;
-  thaw(): Promise<void>;
+  /** Stops everything in it and answers what lets it go on; undefined where these groups cannot. */
+  freeze(): Promise<(() => void) | undefined>;
   usage(): ProcessExit['resources'];
   oomKilled(): boolean;
   /** When everything in it has ended. */
@@ -81,23 +80,21 @@ class OldCgroups implements SandboxCgroups {
   }
 
   /** Entered only now: most sandboxes are never frozen. */
-  async freeze(): Promise<void> {
+  async freeze(): Promise<(() => void) | undefined> {
     const freezer = this.#freezer;
-    if (!freezer) return;
+    if (!freezer) return undefined;
     mkdirSync(freezer, { recursive: true });
-    writeFileSync(path.join(freezer, 'freezer.state'), 'FROZEN');
-    for (let moved = -1, tries = 0; moved !== 0 && tries < 20; tries++) {
+    const state = path.join(freezer, 'freezer.state');
+    const thaw = () => writeFileSync(state, 'THAWED');
+    writeFileSync(state, 'FROZEN');
+    let moved = -1;
+    for (let tries = 0; moved !== 0 && tries < 20; tries++) {
       const inside = new Set(processesIn(freezer));
       const outside = processesIn(this.#folders.pids!).filter(pid => !inside.has(pid));
       for (const pid of outside) writeIfLiving(path.join(freezer, 'cgroup.procs'), pid);
       moved = outside.length;
     }
-    const frozen = () => readIfThere(path.join(freezer, 'freezer.state'))?.trim() === 'FROZEN';
-    for (let tries = 0; tries < 200 && !frozen(); tries++) await pause(1);
-  }
-
-  async thaw(): Promise<void> {
-    if (this.#freezer) writeFileSync(path.join(this.#freezer, 'freezer.state'), 'THAWED');
+    return settled(() => moved === 0 && readIfThere(state)?.trim() === 'FROZEN', thaw);
   }
 
   usage(): ProcessExit['resources'] {
@@ -151,13 +148,12 @@ class UnifiedCgroup implements SandboxCgroups {
     return [path.join(this.#folder, 'cgroup.procs')];
   }
 
-  async freeze(): Promise<void> {
+  async freeze(): Promise<(() => void) | undefined> {
     this.#set('cgroup.freeze', 1);
-    for (let tries = 0; tries < 200 && !/^frozen 1/m.test(this.#get('cgroup.events') ?? ''); tries++) await pause(1);
-  }
-
-  async thaw(): Promise<void> {
-    this.#set('cgroup.freeze', 0);
+    return settled(
+      () => /^frozen 1/m.test(this.#get('cgroup.events') ?? ''),
+      () => this.#set('cgroup.freeze', 0),
+    );
   }
 
   usage(): ProcessExit['resources'] {
@@ -189,6 +185,16 @@ function refused(limit: 'memory' | 'cpus', reason: string): CoppiceError {
     field: `limits.${limit}`,
     fix: `Leave limits.${limit} out, or use the docker runtime.`,
   });
+}
+
+/** A group that will not freeze goes on; the processes are stopped one by one then. */
+async function settled(frozen: () => boolean, thaw: () => void): Promise<(() => void) | undefined> {
+  for (let tries = 0; tries < 1000; tries++) {
+    if (frozen()) return thaw;
+    await pause(1);
+  }
+  thaw();
+  return undefined;
 }
 
 function readIfThere(file: string): string | undefined {

@@ -49,6 +49,7 @@ import {
   writeLayer,
   writeTo,
 } from './sandboxFiles.ts';
+import { standStill } from './standstill.ts';
 import { resolveUser } from './users.ts';
 import type { Views } from './views/views.ts';
 
@@ -88,6 +89,9 @@ export class Sandbox {
   #unmounting: Promise<void> = Promise.resolve();
   #dead = false;
   #committed = false;
+  /** Commands on their way into it, and what they wait for while nothing may move. */
+  readonly #starting = new Set<Promise<void>>();
+  #still: Promise<void> = Promise.resolve();
 
   constructor(tools: SandboxTools, spec: CreateSandbox) {
     this.id = spec.id;
@@ -135,9 +139,16 @@ export class Sandbox {
       throw new CoppiceError('already_exists', `${this.id} has a process ${process} already`);
     }
     await this.process(mainProcess).whenRunning();
+    await this.#still;
     const file = path.join(bundlePath(this.id), `${process}.json`);
     writeFileSync(file, JSON.stringify(processSpec(await this.#processSpec(start))));
-    await this.#launch(process, 'exec', file, start, false);
+    const starting = this.#launch(process, 'exec', file, start, false);
+    this.#starting.add(starting);
+    try {
+      await starting;
+    } finally {
+      this.#starting.delete(starting);
+    }
   }
 
   process(name: string): ContainerProcess {
@@ -292,19 +303,37 @@ export class Sandbox {
     return made;
   }
 
-  /** Nothing of it moves while it is copied, where the kernel lets us stop it. */
   async #commitLiving(uuid: string) {
     const copy = path.join(stagingPath, `live-${uuid}`);
-    await this.#cgroups?.freeze();
     try {
-      await promisify(execFile)('cp', ['-a', '--reflink=auto', '--', upperPath(this.id), copy]);
-    } finally {
-      await this.#cgroups?.thaw();
-    }
-    try {
+      await this.#whileStill(() => promisify(execFile)('cp', ['-a', '--reflink=auto', '--', upperPath(this.id), copy]));
       return await this.#tools.layers.commitUpper(uuid, copy, this.#image);
     } finally {
       await rm(copy, { recursive: true, force: true });
+    }
+  }
+
+  /**
+   * Nothing of it moves meanwhile, or nothing is done: who swaps a folder for a link while we copy it would have us copy
+   * what the link shows, and that is the machine's.
+   */
+  async #whileStill(work: () => Promise<unknown>): Promise<void> {
+    await this.#still;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#still = promise;
+    try {
+      await Promise.allSettled([...this.#starting]);
+      await Promise.all([...this.#processes.values()].map(process => process.whenRunning()));
+      const pid = this.process(mainProcess).pid;
+      if (pid === undefined) throw notRunning(this.id);
+      const goOn = (await this.#cgroups?.freeze()) ?? (await standStill(this.id, pid));
+      try {
+        await work();
+      } finally {
+        goOn();
+      }
+    } finally {
+      resolve();
     }
   }
 
