@@ -15,6 +15,9 @@ import type { HostProcess } from './namespace.ts';
 
 export type ExitMessage = { readonly exit: import('../runtime.ts').ProcessExit } | { readonly error: WireError };
 
+/** It takes a fraction of a second, on a machine that has something else to do a few. */
+const readyMs = 60_000;
+
 /** What the host tells about one process. */
 export interface ProcessListener {
   output(stdout: number, stderr: number): void;
@@ -76,6 +79,12 @@ export class HostConnection {
       );
     });
     this.ready.catch(() => undefined);
+    const overdue = setTimeout(() => {
+      complaints.push(`it was not ready after ${readyMs / 1000} s`);
+      host.kill();
+    }, readyMs);
+    const settled = () => clearTimeout(overdue);
+    this.ready.then(settled, settled);
     this.#connection.listen();
   }
 

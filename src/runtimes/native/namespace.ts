@@ -1,5 +1,5 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
-import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { CoppiceError } from '../../protocol/errors.ts';
@@ -103,9 +103,24 @@ export async function startHost(options: NamespaceOptions): Promise<HostProcess>
   return isRealRoot ? startAsRoot(options) : startAsUser(options);
 }
 
-/** The folders that must be there before the namespace is; real root gives them to the namespace's root. */
+/** In the store: where the machine's side makes what it hands over. The namespace's root cannot reach into it. */
+export const layingFolder = 'laying';
+
+/**
+ * The folders that must be there before the namespace is; real root gives them to the namespace's root. The store itself
+ * stays ours: what real root does by a path in it cannot be led elsewhere by a folder that was swapped for a link.
+ */
 export function makeStore(home: string): void {
-  for (const name of ['', 'layers', 'meta', 'runs', 'inbox', 'staging', 'mount']) {
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  if (isRealRoot) {
+    chownSync(home, 0, 0);
+    chmodSync(home, 0o711);
+  }
+  const laying = path.join(home, layingFolder);
+  mkdirSync(laying, { recursive: true, mode: 0o700 });
+  // What an engine that died was about to hand over.
+  for (const name of readdirSync(laying)) rmSync(path.join(laying, name), { recursive: true, force: true });
+  for (const name of ['layers', 'meta', 'runs', 'inbox', 'staging', 'mount']) {
     const folder = path.join(home, name);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     if (isRealRoot) chownSync(folder, firstId, firstId);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { chown, copyFile, rm } from 'node:fs/promises';
+import { chown, copyFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { DiffEntry } from '../../protocol/schemas/files.ts';
@@ -20,7 +20,7 @@ import { HostConnection } from './hostConnection.ts';
 import { hostFingerprint, machineFolders } from './hostFingerprint.ts';
 import { openHostStream } from './hostStream.ts';
 import { hostSettings, lookAtMachine, readText } from './machine.ts';
-import { firstId, isRealRoot, makeStore, startHost } from './namespace.ts';
+import { firstId, isRealRoot, layingFolder, makeStore, startHost } from './namespace.ts';
 import { NativeFiles } from './nativeFiles.ts';
 import { NativeProcess, NativeSandbox, startProcess } from './nativeSandbox.ts';
 import { capabilitiesOf, explain, missingTool, noCapabilities } from './probe.ts';
@@ -50,7 +50,7 @@ export class NativeRuntime implements Runtime {
   constructor(options: NativeRuntimeOptions) {
     this.#options = options;
     this.#inbox = path.join(options.home, 'inbox');
-    this.#states = new StateLaying(options.home, this.#inbox);
+    this.#states = new StateLaying(options.home);
   }
 
   /** Tries it from end to end: a sandbox of nothing but our own program. */
@@ -203,9 +203,10 @@ export class NativeRuntime implements Runtime {
     return Promise.all(
       files.map(async file => {
         const inbox = `f${randomUUID()}`;
-        const copy = path.join(this.#inbox, inbox);
+        const copy = path.join(this.#options.home, layingFolder, inbox);
         await copyFile(file.blob, copy);
         if (isRealRoot) await chown(copy, firstId, firstId);
+        await rename(copy, path.join(this.#inbox, inbox));
         return { path: file.path, inbox };
       }),
     );

@@ -169,12 +169,15 @@ export function startProcess(spec: ProcessSpec): api.StartProcess {
   };
 }
 
-/** The host cannot reach the engine's folders, so it finds the spools as second links in the inbox, its own to write. */
+/**
+ * The host cannot reach the engine's folders, so it finds the spools as second links in the inbox, its own to write. They
+ * are given away where they are still ours alone: in the inbox a name could be made to stand for something else.
+ */
 function linkSpools(inbox: string, name: api.ProcessName, spool: ProcessSpec['spool']): string[] {
   return (['stdout', 'stderr'] as const).map(stream => {
     const link = path.join(inbox, api.spoolName(name, stream));
+    if (isRealRoot) chownSync(spool[stream], firstId, firstId);
     linkSync(spool[stream], link);
-    if (isRealRoot) chownSync(link, firstId, firstId);
     return link;
   });
 }

@@ -67,6 +67,16 @@ const maskedPaths = [
   '/sys/firmware',
 ];
 
+/** Cgroups of ours among them, which the sandbox's root could change. */
+const mountedInSys = [
+  '/sys/fs/cgroup',
+  '/sys/fs/bpf',
+  '/sys/fs/fuse/connections',
+  '/sys/kernel/debug',
+  '/sys/kernel/tracing',
+  '/sys/kernel/security',
+];
+
 const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
 export function ociSpec(spec: ContainerSpec): object {
@@ -94,7 +104,8 @@ export function ociSpec(spec: ContainerSpec): object {
     ...('program' in spec.seccomp ? { annotations: { 'run.oci.seccomp_bpf_data': spec.seccomp.program } } : {}),
     linux: {
       namespaces: namespaces(spec.network),
-      maskedPaths,
+      // The machine's own /sys, with all that is mounted within, comes along with its network.
+      maskedPaths: spec.network === 'host' ? [...maskedPaths, ...mountedInSys] : maskedPaths,
       readonlyPaths,
       ...('profile' in spec.seccomp ? { seccomp: spec.seccomp.profile } : {}),
     },

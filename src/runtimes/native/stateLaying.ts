@@ -1,25 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { DirectoryStateLayer } from '../runtime.ts';
 import { adoptStateRequest } from './hostApi.ts';
 import type { HostConnection } from './hostConnection.ts';
-import { firstId, isRealRoot } from './namespace.ts';
+import { firstId, isRealRoot, layingFolder } from './namespace.ts';
 import { stateLayerId } from './stateLayer.ts';
 
 /** Lays directory states out where the host can take them as layers: each once, however many runs begin with it. */
 export class StateLaying {
   readonly #home: string;
-  readonly #inbox: string;
   readonly #going = new Map<string, Promise<void>>();
   /** Who root inside is on this machine, when that is not us. */
   readonly #root = isRealRoot ? { uid: firstId, gid: firstId } : undefined;
 
-  constructor(home: string, inbox: string) {
+  constructor(home: string) {
     this.#home = home;
-    this.#inbox = inbox;
   }
 
   /** The host knows whether the state's tree is there; when it is not, it is laid out and asked again. */
@@ -47,10 +45,12 @@ export class StateLaying {
 
   async #layOut(host: HostConnection, state: DirectoryStateLayer): Promise<void> {
     const inbox = `state-${randomUUID()}`;
-    const layer = path.join(this.#inbox, inbox);
+    const layer = path.join(this.#home, layingFolder, inbox);
     try {
       const folder = this.#makeFolders(layer, state.destination);
       await state.layOut(folder, { root: this.#root, laid: id => this.#laid(id, state.destination) });
+      // Whole, and from here on the host's: nothing more is done to it by its name.
+      await rename(layer, path.join(this.#home, 'inbox', inbox));
       await host.ask(adoptStateRequest, {
         state: state.id,
         layer: stateLayerId(state.id),

@@ -2,7 +2,7 @@
  * What a sandbox may ask of the kernel: an allow-list modelled on Docker's default for a container without extra
  * capabilities, by name and number on each architecture. Mounting, namespaces, modules, keys, bpf, io_uring, clocks and
  * swap are not in it; nor is ptrace or reading another process's memory, which Docker's has on new kernels. `clone`,
- * `clone3`, `personality` and `socket` are looked at more closely in seccomp.ts.
+ * `clone3`, `personality`, `socket` and `socketpair` are looked at more closely in seccomp.ts.
  */
 export type Architecture = 'x64' | 'arm64';
 

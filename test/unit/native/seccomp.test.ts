@@ -6,6 +6,7 @@ import { type Architecture, allowedSyscalls, lastKnownSyscall } from '../../../s
 
 const allow = 0x7fff0000;
 const eperm = 0x00050000 | constants.errno.EPERM;
+const eafnosupport = 0x00050000 | constants.errno.EAFNOSUPPORT;
 const enosys = 0x00050000 | constants.errno.ENOSYS;
 const kill = 0x80000000;
 const audit = { x64: 0xc000003e, arm64: 0xc00000b7 };
@@ -40,7 +41,7 @@ for (const architecture of ['x64', 'arm64'] as const satisfies readonly Architec
   describe(`seccomp on ${architecture}`, () => {
     const program = seccompProgram(architecture);
     const names = allowedSyscalls(architecture);
-    const special = ['clone', 'clone3', 'personality', 'socket'];
+    const special = ['clone', 'clone3', 'personality', 'socket', 'socketpair'];
     const verdict = (name: string, argument?: number) =>
       judge(program, audit[architecture], names.get(name) ?? assert.fail(`${name} is not in the table`), argument);
 
@@ -77,8 +78,11 @@ for (const architecture of ['x64', 'arm64'] as const satisfies readonly Architec
       assert.equal(verdict('personality', 0xffffffff), allow);
       assert.equal(verdict('personality', 0x20008), allow);
       assert.equal(verdict('personality', 0x40000), eperm);
-      for (const family of [1, 2, 10, 16, 17]) assert.equal(verdict('socket', family), allow);
-      for (const family of [38, 40]) assert.equal(verdict('socket', family), eperm);
+      for (const call of ['socket', 'socketpair']) {
+        for (const family of [1, 2, 10, 16, 17]) assert.equal(verdict(call, family), allow);
+        for (const family of [0, 3, 15, 21, 29, 30, 31, 38, 40, 44, 0xffff])
+          assert.equal(verdict(call, family), eafnosupport, String(family));
+      }
     });
 
     test('what Docker refuses by default is not in the list', () => {

@@ -1,6 +1,5 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
 import { CoppiceError } from '../../../protocol/errors.ts';
 import { perlPath } from './launcher.ts';
 
@@ -47,17 +46,7 @@ done`;
 
 /** Mounts by one long-lived servant: Node cannot mount, and a process of its own per mount costs many times as much. */
 export class Mounts {
-  readonly #servant: ChildProcessByStdio<Writable, Readable, null>;
-  readonly #waiting: ((answer: string) => void)[] = [];
-
-  constructor() {
-    const [command, ...args] = mounterCommand();
-    this.#servant = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { PATH: process.env.PATH } });
-    createInterface({ input: this.#servant.stdout }).on('line', line => this.#waiting.shift()?.(line));
-    this.#servant.on('exit', () => this.#fail('the mounting process ended'));
-    this.#servant.on('error', error => this.#fail(error.message));
-    this.#servant.stdin.on('error', error => this.#fail(error.message));
-  }
+  #servant = startServant();
 
   async overlay(target: string, layers: OverlayLayers): Promise<void> {
     await this.#ask('overlay', overlayOptions(layers).join(','), target);
@@ -73,22 +62,49 @@ export class Mounts {
   }
 
   close(): void {
-    this.#servant.stdin.end();
+    this.#servant.end();
   }
 
   async #ask(verb: string, a: string, b: string): Promise<void> {
     if (/[\n\0]/.test(a + b))
       throw new CoppiceError('internal', `cannot mount a name with a line break: ${JSON.stringify(b || a)}`);
-    const answer = await new Promise<string>(resolve => {
-      this.#waiting.push(resolve);
-      this.#servant.stdin.write(`${verb}\n${a}\n${b}\n`);
-    });
+    // One that died takes its questions along; the next question goes to another.
+    if (!this.#servant.alive) this.#servant = startServant();
+    const answer = await this.#servant.ask(`${verb}\n${a}\n${b}\n`);
     if (answer !== 'ok') throw new CoppiceError('internal', `${verb} ${b || a}: ${answer.replace(/^no /, '').trim()}`);
   }
+}
 
-  #fail(reason: string): void {
-    for (const resolve of this.#waiting.splice(0)) resolve(`no ${reason}`);
-  }
+interface Servant {
+  readonly alive: boolean;
+  ask(question: string): Promise<string>;
+  end(): void;
+}
+
+function startServant(): Servant {
+  const [command, ...args] = mounterCommand();
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { PATH: process.env.PATH } });
+  const waiting: ((answer: string) => void)[] = [];
+  let alive = true;
+  const lost = (reason: string) => {
+    alive = false;
+    for (const resolve of waiting.splice(0)) resolve(`no ${reason}`);
+  };
+  createInterface({ input: child.stdout }).on('line', line => waiting.shift()?.(line));
+  child.on('close', () => lost('the mounting process ended'));
+  child.on('error', error => lost(error.message));
+  child.stdin.on('error', error => lost(error.message));
+  return {
+    get alive() {
+      return alive;
+    },
+    ask: question =>
+      new Promise(resolve => {
+        waiting.push(resolve);
+        child.stdin.write(question);
+      }),
+    end: () => child.stdin.end(),
+  };
 }
 
 function mounterCommand(): [string, ...string[]] {

@@ -32,7 +32,7 @@ export const cgroupsPath = '/run/g';
 /** Named pipes for the output and input of processes. */
 export const pipesPath = '/run/f';
 /** The socket over which whole files and archives come and go, one connection each. */
-export const streamsPath = `${storePath}/streams.sock`;
+export const streamsPath = `${inboxPath}/streams.sock`;
 /** Our pause program. */
 export const pausePath = '/run/pause';
 
