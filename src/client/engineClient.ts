@@ -92,7 +92,9 @@ export class EngineClient implements VerbCaller {
   }
 
   static async #open(socket: Socket, client: ClientKind): Promise<EngineClient> {
-    const connection = createMessageConnection(new SocketMessageReader(socket), new SocketMessageWriter(socket));
+    const reader = new SocketMessageReader(socket);
+    reader.partialMessageTimeout = 0; // Its timer would outlive an engine that dies in the middle of a message.
+    const connection = createMessageConnection(reader, new SocketMessageWriter(socket));
     const closed = new Promise<void>(resolve => connection.onClose(resolve));
     connection.onError(() => socket.destroy());
     connection.listen();

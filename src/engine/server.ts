@@ -122,7 +122,9 @@ class Connection {
     this.id = id;
     this.#socket = socket;
     this.#parts = parts;
-    this.#rpc = createMessageConnection(new SocketMessageReader(socket), new SocketMessageWriter(socket));
+    const reader = new SocketMessageReader(socket);
+    reader.partialMessageTimeout = 0; // Its timer would outlive a client that dies in the middle of a message.
+    this.#rpc = createMessageConnection(reader, new SocketMessageWriter(socket));
     this.#rpc.onError(([error]) => {
       parts.log.info(`${id}: ${error.message}`);
       socket.destroy();
