@@ -27,12 +27,15 @@ export class DockerDaemon {
   readonly api: Docker;
   readonly #process: ChildProcess;
   readonly #cgroup: string;
+  /** A test that is interrupted runs no `finally`. */
+  readonly #atExit = () => this.#killNow();
 
-  private constructor(folder: string, process: ChildProcess, cgroup: string) {
+  private constructor(folder: string, daemon: ChildProcess, cgroup: string) {
     this.folder = folder;
+    process.once('exit', this.#atExit);
     this.socket = path.join(folder, 'docker.sock');
     this.api = new Docker({ socketPath: this.socket });
-    this.#process = process;
+    this.#process = daemon;
     this.#cgroup = cgroup;
   }
 
@@ -88,7 +91,14 @@ export class DockerDaemon {
     throw new Error('no answer within 30 s');
   }
 
+  #killNow(): void {
+    this.#process.kill('SIGKILL');
+    for (const pid of processesNaming(this.folder)) process.kill(pid, 'SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
   async stop(): Promise<void> {
+    process.off('exit', this.#atExit);
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
       const exited = once(this.#process, 'exit');
       this.#process.kill('SIGTERM');
