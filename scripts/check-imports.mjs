@@ -71,7 +71,9 @@ function objections(file) {
 function versionObjections() {
   const { version } = JSON.parse(readFileSync(inRoot('package.json'), 'utf8'));
   const text = readFileSync(inRoot('src/protocol/version.ts'), 'utf8');
-  return text.includes(`VERSION = '${version}'`) ? [] : [`src/protocol/version.ts: is not ${version}, as package.json says`];
+  return text.includes(`VERSION = '${version}'`)
+    ? []
+    : [`src/protocol/version.ts: is not ${version}, as package.json says`];
 }
 
 // The panel's page is not written yet, and git keeps no empty folders.
