@@ -10,6 +10,11 @@ export class EventBus {
     for (const listener of this.#listeners) listener(event);
   }
 
+  /** false: nobody listens, so there is no need to put an event together. */
+  get heard(): boolean {
+    return this.#listeners.size > 0;
+  }
+
   listen(listener: EventListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

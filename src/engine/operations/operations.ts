@@ -6,7 +6,7 @@ import type { EventBus } from '../eventBus.ts';
 import type { Log } from '../log.ts';
 import type { Database } from '../store/database.ts';
 import type { Spools } from '../store/spools.ts';
-import { headText, lastLineOf } from '../store/text.ts';
+import { headText, LONGEST_CHARACTER, lastLineOf } from '../store/text.ts';
 import {
   finished,
   type NewOperation,
@@ -41,6 +41,12 @@ interface Live {
   readonly ended: Promise<void>;
   announceTimer: NodeJS.Timeout | undefined;
 }
+
+interface Spooled {
+  readonly bytes: { readonly stdout: number; readonly stderr: number };
+  readonly lastLine: string;
+}
+const NOTHING_SPOOLED: Spooled = { bytes: { stdout: 0, stderr: 0 }, lastLine: '' };
 
 const VIEW_INTERVAL_MS = 250;
 
@@ -94,7 +100,8 @@ export class Operations {
         : Promise.resolve().then(execute)
       )
         .catch(error => ({ status: 'FAILED', error: toWireError(error) }) satisfies Outcome)
-        .then(outcome => this.#end(record.id, outcome)),
+        .then(outcome => this.#end(record.id, outcome))
+        .catch(error => this.#lost(record.id, error)),
     };
     this.#live.set(record.id, live);
     return record;
@@ -122,6 +129,7 @@ export class Operations {
     clearTimeout(live?.announceTimer);
     const cancelled = live?.controller.signal.aborted === true;
     const record = this.#store.find(id)!;
+    const spooled = record.startedAt === null ? NOTHING_SPOOLED : this.#spooled(id);
     const end: OperationEnd = {
       resultImage: cancelled ? null : (outcome.resultImage ?? null),
       exitCode: outcome.exitCode ?? null,
@@ -133,11 +141,11 @@ export class Operations {
       maxRss: outcome.maxRss ?? null,
       steps: cancelled ? null : (outcome.steps ?? null),
       hints: [...record.hints, ...(outcome.hints ?? [])],
-      stdoutBytes: outcome.stdoutBytes ?? this.#spools.size(id, 'stdout'),
-      stderrBytes: outcome.stderrBytes ?? this.#spools.size(id, 'stderr'),
+      stdoutBytes: outcome.stdoutBytes ?? spooled.bytes.stdout,
+      stderrBytes: outcome.stderrBytes ?? spooled.bytes.stderr,
       stdoutCapped: outcome.stdoutCapped ?? false,
       stderrCapped: outcome.stderrCapped ?? false,
-      lastLine: this.#lastLine(id),
+      lastLine: spooled.lastLine,
       status: cancelled ? 'CANCELLED' : outcome.status,
     };
     const recorded = this.#record(id, end, cancelled ? undefined : outcome.commit);
@@ -147,6 +155,14 @@ export class Operations {
     if (recorded && !cancelled) outcome.announce?.();
     else outcome.discard?.().catch(error => this.#log.error(`operation ${id} left something behind`, error));
     this.#announce(id);
+  }
+
+  /** Its end could not even be looked at. Who waits for it is told all the same, and nothing is held for it any more. */
+  #lost(id: string, error: unknown): void {
+    this.#log.error(`operation ${id}`, error);
+    if (!this.#live.delete(id)) return;
+    this.#feed.ended(id);
+    this.#unrecorded.set(id, { status: 'FAILED', error: toWireError(error), finishedAt: Date.now() });
   }
 
   /** false: the disk is full or broken. Then the smallest record is tried, and failing that the end is known to this engine only. */
@@ -246,6 +262,7 @@ export class Operations {
       fix: 'Run it again.',
     };
     for (const record of this.#store.unfinished()) {
+      const { bytes, lastLine } = this.#spooled(record.id);
       this.#store.end(record.id, {
         status: 'FAILED',
         resultImage: null,
@@ -258,17 +275,22 @@ export class Operations {
         maxRss: null,
         steps: record.steps,
         hints: record.hints,
-        stdoutBytes: this.#spools.size(record.id, 'stdout'),
-        stderrBytes: this.#spools.size(record.id, 'stderr'),
+        stdoutBytes: bytes.stdout,
+        stderrBytes: bytes.stderr,
         stdoutCapped: false,
         stderrCapped: false,
-        lastLine: this.#lastLine(record.id),
+        lastLine,
       });
     }
   }
 
   view(record: OperationRecord): OperationView {
-    const going = !finished(record.status);
+    const { status } = record;
+    const spooled = finished(status)
+      ? { bytes: { stdout: record.stdoutBytes, stderr: record.stderrBytes }, lastLine: record.lastLine }
+      : status === 'EXECUTING'
+        ? this.#spooled(record.id)
+        : NOTHING_SPOOLED;
     return {
       operation_id: record.id,
       kind: record.kind,
@@ -289,10 +311,8 @@ export class Operations {
       finished_at: record.finishedAt === null ? null : new Date(record.finishedAt).toISOString(),
       duration_ms:
         record.startedAt === null || record.finishedAt === null ? null : record.finishedAt - record.startedAt,
-      output_bytes: going
-        ? { stdout: this.#spools.size(record.id, 'stdout'), stderr: this.#spools.size(record.id, 'stderr') }
-        : { stdout: record.stdoutBytes, stderr: record.stderrBytes },
-      last_line: going ? this.#lastLine(record.id) : record.lastLine,
+      output_bytes: { ...spooled.bytes },
+      last_line: spooled.lastLine,
       error: record.error,
     };
   }
@@ -301,11 +321,13 @@ export class Operations {
     const view = this.view(record);
     const whole = { stdout: !record.stdoutCapped, stderr: !record.stderrCapped };
     const text = (stream: StreamName) =>
-      headText(
-        this.#spools.read(record.id, stream, 0, truncateAt + 4).bytes,
-        truncateAt,
-        finished(record.status) && whole[stream],
-      );
+      view.output_bytes[stream] === 0
+        ? ''
+        : headText(
+            this.#spools.read(record.id, stream, 0, truncateAt + LONGEST_CHARACTER).bytes,
+            truncateAt,
+            finished(record.status) && whole[stream],
+          );
     return {
       ...view,
       stdout: text('stdout'),
@@ -320,15 +342,17 @@ export class Operations {
     };
   }
 
-  #lastLine(id: string): string {
-    for (const stream of ['stdout', 'stderr'] as const) {
-      const size = this.#spools.size(id, stream);
-      if (size > 0) return lastLineOf(this.#spools.read(id, stream, Math.max(0, size - 1024), 1024).bytes);
-    }
-    return '';
+  /** What is written so far, and the last line of it. */
+  #spooled(id: string): Spooled {
+    const bytes = { stdout: this.#spools.size(id, 'stdout'), stderr: this.#spools.size(id, 'stderr') };
+    const last = bytes.stdout > 0 ? 'stdout' : 'stderr';
+    const tail = Math.min(1024, bytes[last]);
+    if (tail === 0) return { bytes, lastLine: '' };
+    return { bytes, lastLine: lastLineOf(this.#spools.read(id, last, bytes[last] - tail, tail).bytes) };
   }
 
   #announce(id: string): void {
+    if (!this.#events.heard) return;
     const record = this.find(id);
     if (record) this.#events.emit({ topic: 'operation', operation: this.view(record) });
   }

@@ -87,6 +87,19 @@ describe('an operation', () => {
     assert.equal(parts.images.find(uuid(1)), undefined);
   });
 
+  test('ends for those who wait although its output cannot be looked at', async () => {
+    using parts = new Parts();
+    parts.spools.size = () => {
+      throw new Error('too many open files');
+    };
+    const { id } = parts.operations.start(newOperation, 'a', async () => ({ status: 'SUCCESS' }));
+    await parts.operations.ended(id);
+    const record = parts.operations.record(id);
+    assert.equal(record.status, 'FAILED');
+    assert.equal(record.error?.message, 'too many open files');
+    await parts.operations.cancelAll();
+  });
+
   test('that is finished is left as it is by cancel', async () => {
     using parts = new Parts();
     const { id } = parts.operations.start(newOperation, 'a', async () => ({ status: 'SUCCESS' }));
