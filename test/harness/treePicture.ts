@@ -28,6 +28,10 @@ export function pictureOf(folder: string): string[] {
   return lines.sort();
 }
 
+/** An id that comes back brings the times of its first sync: then only these may differ. */
+export const withoutTimes = (lines: readonly string[]): string[] =>
+  lines.map(line => line.replace(/^(file \d+) -?\d+ /, '$1 ')).sort();
+
 /** The same of /app inside a sandbox, packed there by a program that is not ours. */
 export async function pictureInside(engine: TestEngine, input: Partial<VerbInput<'run'>>): Promise<string[]> {
   const result = await engine.run('tar -cf - . | base64', { cwd: '/app', truncate_output_at: 10_000_000, ...input });
