@@ -47,6 +47,7 @@ export class DockerDaemon {
   }
 
   static async start(): Promise<DockerDaemon> {
+    removeAbandonedCgroups();
     const folder = mkdtempSync(path.join(tmpdir(), 'coppice-docker-'));
     const cgroup = `coppice-docker-${process.pid}-${path.basename(folder).slice(-6)}`;
     const log = openSync(path.join(folder, 'dockerd.log'), 'a');
@@ -156,6 +157,14 @@ function processesNaming(folder: string): number[] {
       }
     })
     .map(Number);
+}
+
+/** Groups can be removed only when their last process is gone, for which an interrupted test has no time. */
+function removeAbandonedCgroups(): void {
+  for (const name of readdirSync('/sys/fs/cgroup/pids')) {
+    const [, owner] = /^coppice-docker-(\d+)-/.exec(name) ?? [];
+    if (owner && !existsSync(`/proc/${owner}`)) removeCgroups(name);
+  }
 }
 
 function removeCgroups(name: string): void {
