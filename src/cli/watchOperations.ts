@@ -61,7 +61,12 @@ function operationLine(view: OperationView, channel: Channel): string {
     channel.style('cyan', shortId(view.operation_id)),
     pad(state, 9),
     timeText(view).padStart(7),
-    oneLine(view.title, 30),
+    titleCell(view, channel),
     channel.style('dim', last),
   ].join('  ');
+}
+
+/** So wide for most commands that what they wrote stands in a column; whole where nobody watches. */
+export function titleCell({ title }: Pick<OperationView, 'title'>, channel: Channel): string {
+  return pad(oneLine(title, channel.isTerminal ? 30 : 100), 18);
 }

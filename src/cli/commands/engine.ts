@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import type { EngineClient } from '../../client/engineClient.ts';
 import { logPath } from '../../protocol/endpoint.ts';
+import { CoppiceError } from '../../protocol/errors.ts';
 import type { EngineInfo } from '../../protocol/rpc.ts';
 import { humanAge, humanDuration, humanSize, plural } from '../../verbs/wording.ts';
 import { type Context, defineCommand } from '../command.ts';
@@ -10,8 +12,12 @@ import { EXIT } from '../exitCode.ts';
 import { fieldLines } from '../fieldLines.ts';
 import { numberOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
+import { processEnd } from '../processEnd.ts';
 import type { Channel } from '../terminal.ts';
 import { UsageError } from '../usageError.ts';
+
+/** Whatever hangs, an engine goes after ten seconds. */
+const SLOWEST_END_MS = 12_000;
 
 const ACTIONS = ['status', 'stop', 'log', 'wipe'] as const;
 
@@ -77,7 +83,7 @@ function statusLines(info: EngineInfo, channel: Channel): readonly string[] {
 async function stop(context: Context, force: boolean): Promise<number> {
   const client = await context.connectIfRunning();
   const answer = await client?.stopEngine(force);
-  if (answer?.stopping) await client?.closed;
+  if (client && answer?.stopping) await hasEnded(client);
   const { out, err } = context.terminal;
   if (context.json) printJson(context, answer ?? { stopping: false, busy: 0 });
   else if (!answer) out.line('not running');
@@ -87,6 +93,16 @@ async function stop(context: Context, force: boolean): Promise<number> {
       `${err.style('red', 'coppice:')} ${plural(answer.busy, 'operation')} still going. Wait for them (coppice wait), or give --force.`,
     );
   return answer && !answer.stopping ? EXIT.failed : EXIT.ok;
+}
+
+/** It hangs up first and clears away then: whoever removes its home next must not meet it there. */
+async function hasEnded(client: EngineClient): Promise<void> {
+  await client.closed;
+  const { pid } = client.engine;
+  if (await processEnd(pid, SLOWEST_END_MS)) return;
+  throw new CoppiceError('engine_busy', `the engine (pid ${pid}) has been told to stop and still runs`, {
+    fix: 'See coppice engine log; killing it loses nothing that is finished.',
+  });
 }
 
 async function log(context: Context, lines: number, follow: boolean): Promise<number> {

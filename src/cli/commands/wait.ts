@@ -6,9 +6,9 @@ import { EXIT } from '../exitCode.ts';
 import { numberOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
 import { fullOperationId } from '../references.ts';
-import { pad } from '../table.ts';
+import { cut, pad } from '../table.ts';
 import type { Channel } from '../terminal.ts';
-import { watchOperations } from '../watchOperations.ts';
+import { titleCell, watchOperations } from '../watchOperations.ts';
 import { statusText } from './ps.ts';
 
 const LONGEST_WAIT_S = 604_800;
@@ -68,7 +68,7 @@ const fullIds = (client: EngineClient, words: readonly string[]): Promise<readon
 
 async function goingIds(client: EngineClient): Promise<readonly string[]> {
   const { operations } = await client.call('list_operations', { status: ['PENDING', 'EXECUTING'], limit: 10_000 });
-  return operations.map(operation => operation.operation_id);
+  return operations.map(operation => operation.operation_id).reverse(); // As they were asked for.
 }
 
 /** Each operation is told as it ends, so one is waited for at a time. */
@@ -130,16 +130,19 @@ function printRest({ pending, cancelled, unknown }: Outcome, context: Context): 
   if (pending.length > 0) err.line(err.style('dim', `${plural(pending.length, 'operation')} still going: coppice ps`));
 }
 
+/** On a terminal one line each, so that eight can be compared. */
 function endedLine(operation: OperationResult, channel: Channel): string {
   const made =
     operation.result_image === null || operation.result_image === operation.image
       ? ''
       : shortId(operation.result_image);
-  return [
+  const line = [
     channel.style('cyan', shortId(operation.operation_id)),
     pad(statusText(operation, channel), 9),
     pad(humanDuration(operation.duration_ms ?? 0), 7, 'right'),
+    titleCell(operation, channel),
     ...(made === '' ? [] : [`→ ${made}`]),
-    channel.style('dim', oneLine(operation.title, Math.min(100, channel.width - 40))),
+    channel.style('dim', oneLine(operation.last_line, 200)),
   ].join('  ');
+  return cut(line, channel.width - 1).trimEnd();
 }
