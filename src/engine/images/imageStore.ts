@@ -188,6 +188,16 @@ export class ImageStore {
     return result;
   }
 
+  /** A new image with its tag, visible together. */
+  insertTagged(image: NewImage, tag: string): void {
+    const { movedFrom } = this.#database.transaction(() => {
+      this.insert(image);
+      return this.setTagInTransaction(image.uuid, tag);
+    });
+    this.announce(image.uuid, 'added');
+    if (movedFrom) this.announce(movedFrom, 'changed');
+  }
+
   setTagInTransaction(
     uuid: string,
     tag: string | null,
@@ -268,7 +278,8 @@ export class ImageStore {
       prefix,
     );
     const tagged = this.byTag(prefix);
-    const matches = [...rows.map(toRecord), ...(tagged ? [tagged] : [])];
+    const matches = rows.map(toRecord);
+    if (tagged && !matches.some(match => match.uuid === tagged.uuid)) matches.push(tagged);
     if (matches.length > 1) {
       throw new CoppiceError(
         'ambiguous_reference',

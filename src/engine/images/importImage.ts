@@ -73,15 +73,12 @@ export class ImportImage {
     return digest === undefined ? undefined : this.#images.byDigest(this.#runtime.name, digest)[0];
   }
 
-  #alreadyPresent(image: ImageRecord, tag: string | undefined): Result {
+  #alreadyPresent(here: ImageRecord, tag: string | undefined): Result {
+    const image = tag === undefined || tag === here.tag ? here : this.#tagged(here, tag);
     const hints = [
-      `It is already here as ${image.tag ?? image.uuid}; nothing was imported. To import it again: force:true.`,
+      `It is already here as ${here.tag ?? here.uuid}; nothing was imported. To import it again: force:true.`,
     ];
-    if (tag !== undefined && tag !== image.tag) {
-      const { previousTag, movedFrom } = this.#images.setTag(image.uuid, tag);
-      if (previousTag !== null) hints.push(`Its tag was ${previousTag}.`);
-      if (movedFrom !== null) hints.push(`The tag ${tag} was on ${movedFrom} until now.`);
-    }
+    if (image.uuid !== here.uuid) hints.push(`${tag} is an image of its own, which shares its files.`);
     return {
       operation_id: null,
       status: 'SUCCESS',
@@ -89,10 +86,20 @@ export class ImportImage {
       digest: image.digest,
       already_present: true,
       checked: true,
-      tag: tag ?? image.tag,
+      tag: image.tag,
       error: null,
       hints,
     };
+  }
+
+  /** One digest under two names is two images that share layers: no name takes another's away. */
+  #tagged(here: ImageRecord, tag: string): ImageRecord {
+    const holder = this.#images.byTag(tag);
+    if (holder && holder.digest === here.digest && holder.runtime === here.runtime) return holder;
+    const uuid = here.tag === null ? here.uuid : randomUUID();
+    if (uuid === here.uuid) this.#images.setTag(uuid, tag);
+    else this.#images.insertTagged({ ...here, uuid }, tag);
+    return this.#images.find(uuid)!;
   }
 
   #start(source: ImageSource, request: Request, call: Call): string {

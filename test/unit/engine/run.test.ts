@@ -21,6 +21,7 @@ let parts: Parts;
 let forced: ForcedRuntime;
 let removed: { readonly uuid: string; readonly others: readonly string[] }[];
 let importing: (options: ImportOptions) => Promise<void>;
+let identity: string | undefined;
 let files: FileStore;
 let run: Run;
 let imports: ImportImage;
@@ -30,10 +31,11 @@ beforeEach(() => {
   parts.image(base);
   forced = new ForcedRuntime();
   removed = [];
+  identity = undefined;
   importing = async () => {};
   const runtime = {
     ...forced.runtime,
-    identify: async () => undefined,
+    identify: async () => identity,
     removeImage: async (image: RuntimeImage, others: readonly RuntimeImage[]) => {
       removed.push({ uuid: image.uuid, others: others.map(other => other.uuid) });
       return 1;
@@ -166,6 +168,24 @@ describe('an import', () => {
 
   test('refuses a platform that its source cannot choose', async () => {
     await assert.rejects(imports.call({ ...request, platform: 'linux/arm64' }, call()), { field: 'platform' });
+  });
+
+  test('of what is here under another name makes a second image, and takes no name away', async () => {
+    identity = 'd';
+    const first = await imports.call(request, call());
+    assert.equal(first.already_present, false);
+    const second = await imports.call({ ...request, tag: 'other' }, call());
+    assert.deepEqual([second.already_present, second.operation_id, second.tag], [true, null, 'other']);
+    assert.notEqual(second.image, first.image);
+    assert.equal(parts.images.find(first.image!)!.tag, first.tag);
+    assert.deepEqual(parts.images.find(second.image!)!.data, parts.images.find(first.image!)!.data);
+    const again = await imports.call({ ...request, tag: first.tag! }, call());
+    assert.equal(again.image, first.image);
+    assert.equal((await imports.call({ ...request, tag: 'other' }, call())).image, second.image);
+    parts.images.setTag(first.image!, null);
+    parts.images.setTag(second.image!, null);
+    assert.equal((await imports.call({ ...request, tag: 'new' }, call())).tag, 'new');
+    assert.equal(parts.images.living().length, 3);
   });
 
   test('cancelled at its very end leaves nothing behind', async () => {
