@@ -168,6 +168,8 @@ export interface DirectoryStateLayer {
 
 export interface RuntimeSandbox {
   readonly id: string;
+  /** What it was not given as asked for, a sentence each: for the user to read beside the result. */
+  readonly notes?: readonly string[];
   /** The main process; for an idle sandbox, the pause process that ends when it is stopped. */
   readonly main: RuntimeProcess;
   exec(id: string, spec: ProcessSpec): Promise<RuntimeProcess>;

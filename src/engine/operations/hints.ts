@@ -17,9 +17,10 @@ export function outcomeHints(run: {
   readonly changed: boolean;
   readonly kept: boolean;
   readonly timedOut: boolean;
+  readonly notes: readonly string[];
   readonly drifted: boolean;
 }): string[] {
-  const hints: string[] = [];
+  const hints: string[] = [...run.notes];
   if (run.timedOut) hints.push(`Killed after ${run.request.timeout} s. Give a larger timeout, or 0 for none.`);
   if (run.exit.oom) hints.push('Killed by the kernel for want of memory. Raise limits.memory.');
   if (run.changed && !run.kept)

@@ -142,6 +142,7 @@ export class Run {
         changed,
         kept,
         timedOut: last!.timedOut,
+        notes: last!.notes,
         drifted: this.#parts.images.view(start.image).drifted,
       }),
     });

@@ -9,6 +9,7 @@ export interface OneRun {
   /** What was kept; undefined when nothing changed or nothing was to be kept. */
   readonly kept: { readonly uuid: string; readonly data: unknown; readonly size: number } | undefined;
   readonly timedOut: boolean;
+  readonly notes: readonly string[];
 }
 
 /** One command in one sandbox, from nothing to nothing: made, run, kept or thrown away, removed. */
@@ -23,12 +24,14 @@ export async function runOnce(
   try {
     const { exit, timedOut } = await untilExit(sandbox, job, options.deadline);
     job.signal.throwIfAborted();
-    if (!options.keep) return { exit, timedOut, changed: await sandbox.changed(), kept: undefined };
+    const notes = sandbox.notes ?? [];
+    if (!options.keep) return { exit, timedOut, notes, changed: await sandbox.changed(), kept: undefined };
     const uuid = randomUUID();
     const commit = await sandbox.commit(uuid);
     return {
       exit,
       timedOut,
+      notes,
       changed: commit.changed,
       kept: commit.changed ? { uuid, data: commit.data, size: commit.size } : undefined,
     };

@@ -90,8 +90,12 @@ export const progressNotification = new NotificationType<{
   readonly done?: number;
   readonly total?: number;
 }>('progress');
-/** Runs a sandbox of nothing but our own program; answers what else it learned on the way. */
-export const selfTestRequest = new RequestType<object, { readonly pidMax: boolean }, unknown>('selfTest');
+/** Runs a sandbox of nothing but our own program, and one on `host:`; answers what else it learned on the way. */
+export const selfTestRequest = new RequestType<
+  object,
+  { readonly pidMax: boolean; readonly hostRefused: string | null },
+  unknown
+>('selfTest');
 
 export const importHostRequest = new RequestType<{ readonly uuid: string }, ImportedImage, unknown>('import/host');
 /** The rootfs's tar, as it is on disk, comes over the stream of that name. */

@@ -36,7 +36,8 @@ export const isRealRoot = process.getuid?.() === 0 && mapsAllIds();
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * Makes /run a tmpfs with the store, Node and the host's script under short names. It is put together aside and moved
+ * Makes /run a tmpfs with the store, Node and the host's script under short names, and what /etc/resolv.conf is a link to.
+ * Without that slirp4netns would find no name server. It is put together aside and moved
  * over /run at the end, for any of these may lie below /run themselves. Every value is an argument or in the environment.
  */
 const arrangeRun = `
@@ -54,6 +55,14 @@ for pair in $COPPICE_CGROUPS; do
   mkdir "g/\${pair%%=*}"
   mount -n --bind -- "\${pair#*=}" "g/\${pair%%=*}"
 done
+resolver=$(readlink -f /etc/resolv.conf || true)
+case $resolver in
+  /run/*/*)
+    folder=\${resolver%/*}
+    if (umask 022 && mkdir -p ".\${folder#/run}"); then
+      mount -n --bind -- "$folder" ".\${folder#/run}" || cp -- "$resolver" ".\${resolver#/run}" || true
+    fi ;;
+esac
 `;
 
 /**

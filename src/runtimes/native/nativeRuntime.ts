@@ -23,7 +23,7 @@ import { hostSettings, lookAtMachine, readText } from './machine.ts';
 import { firstId, isRealRoot, layingFolder, makeStore, startHost } from './namespace.ts';
 import { NativeFiles } from './nativeFiles.ts';
 import { NativeProcess, NativeSandbox, startProcess } from './nativeSandbox.ts';
-import { capabilitiesOf, explain, missingTool, noCapabilities } from './probe.ts';
+import { capabilitiesOf, explain, missingTool, natReason, noCapabilities } from './probe.ts';
 import { identifyRootfs, sendRootfs } from './rootfsSource.ts';
 import { stateLayerId } from './stateLayer.ts';
 import { StateLaying } from './stateLaying.ts';
@@ -45,6 +45,8 @@ export class NativeRuntime implements Runtime {
   #cgroups: CgroupDelegation | undefined;
   #lastHost: HostConnection | undefined;
   readonly #states: StateLaying;
+  /** What is said of a run that asked for the network `nat` where there is none. */
+  #noNat: string | undefined;
   #closed = false;
 
   constructor(options: NativeRuntimeOptions) {
@@ -60,8 +62,8 @@ export class NativeRuntime implements Runtime {
     if (missing) return { available: false, ...missing, capabilities: noCapabilities };
     try {
       const host = await this.#host();
-      const { pidMax } = await host.ask(api.selfTestRequest, {});
-      return { available: true, capabilities: capabilitiesOf(machine, this.#settings(this.#cgroups), pidMax) };
+      const learned = await host.ask(api.selfTestRequest, {});
+      return { available: true, capabilities: capabilitiesOf(machine, this.#settings(this.#cgroups), learned) };
     } catch (error) {
       const complaint = error instanceof Error ? error.message : String(error);
       return { available: false, ...explain(complaint), capabilities: noCapabilities };
@@ -135,7 +137,8 @@ export class NativeRuntime implements Runtime {
     await main.starting(this.#inbox, spec.main?.spool, () =>
       this.#states.withLaid(host, spec.state, () => host.ask(api.createRequest, request)),
     );
-    return new NativeSandbox(host, this.#inbox, spec.id, main);
+    const notes = spec.network === 'nat' && this.#noNat !== undefined ? [this.#noNat] : [];
+    return new NativeSandbox(host, this.#inbox, spec.id, main, notes);
   }
 
   /** Nothing survives its host. */
@@ -183,6 +186,10 @@ export class NativeRuntime implements Runtime {
     const cgroups = delegateCgroups(home);
     this.#cgroups = cgroups;
     const settings = this.#settings(cgroups);
+    this.#noNat =
+      settings.nat === null
+        ? `It ran without a network, nat is not to be had: ${natReason(lookAtMachine())}.`
+        : undefined;
     const host = new HostConnection(await startHost({ home, hostScript, settings, cgroups }), log);
     this.#lastHost = host;
     void host.gone.then(() => removeCgroups(cgroups));

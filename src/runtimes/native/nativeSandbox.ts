@@ -11,12 +11,14 @@ import { firstId, isRealRoot } from './namespace.ts';
 export class NativeSandbox implements RuntimeSandbox {
   readonly id: string;
   readonly main: RuntimeProcess;
+  readonly notes: readonly string[];
   readonly #host: HostConnection;
   readonly #inbox: string;
 
-  constructor(host: HostConnection, inbox: string, id: string, main: RuntimeProcess) {
+  constructor(host: HostConnection, inbox: string, id: string, main: RuntimeProcess, notes: readonly string[]) {
     this.id = id;
     this.main = main;
+    this.notes = notes;
     this.#host = host;
     this.#inbox = inbox;
   }

@@ -73,13 +73,18 @@ export function explain(complaint: string): Obstacle {
   };
 }
 
-export function capabilitiesOf(machine: Machine, settings: HostSettings, pidMax: boolean): Capabilities {
+export function capabilitiesOf(
+  machine: Machine,
+  settings: HostSettings,
+  learned: { readonly pidMax: boolean; readonly hostRefused: string | null },
+): Capabilities {
   const controllers = settings.cgroups?.controllers ?? [];
   const memory = controllers.includes('memory');
   const cpus = controllers.includes('cpu');
-  const pids = controllers.includes('pids') || pidMax;
+  const pids = controllers.includes('pids') || learned.pidMax;
   const cpuTime = cpus || controllers.includes('cpuacct');
   const noted: [boolean, string][] = [
+    [learned.hostRefused === null, `no image of this machine by host:. ${learned.hostRefused}`],
     [memory && cpus, `limits of memory and cpus are refused: ${settings.cgroupsReason}`],
     [pids, `a limit of processes is refused: ${settings.cgroupsReason}`],
     [cpuTime && memory, `resources used are not known: ${settings.cgroupsReason}`],

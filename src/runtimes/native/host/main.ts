@@ -95,7 +95,7 @@ async function main(): Promise<void> {
   const on = answering(connection);
   on(api.selfTestRequest, async () => {
     await sandboxes.selfTest();
-    return { pidMax: mayLimitPids() };
+    return { pidMax: mayLimitPids(), hostRefused: await sandboxes.hostRefused() };
   });
   on(api.removeImageRequest, async ({ image, others }) => {
     await roots.dropSpares();

@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { CoppiceError } from '../../../protocol/errors.ts';
 import type { AdoptState, CreateSandbox } from '../hostApi.ts';
+import type { ImageData } from './layers/imageData.ts';
 import { inboxPath, runPath } from './paths.ts';
 import { Sandbox, type SandboxTools } from './sandbox.ts';
 
@@ -56,12 +57,27 @@ export class Sandboxes {
   }
 
   /** A sandbox of nothing but our own program starts, or the error says what stands in the way. */
-  async selfTest(): Promise<void> {
+  selfTest(): Promise<void> {
+    return this.#starts({ layers: [], laid: [], host: false });
+  }
+
+  /** The same on the machine's own folders: what stands in the way, in a line. */
+  async hostRefused(): Promise<string | null> {
+    try {
+      const { data } = await this.#tools.layers.importHost('');
+      await this.#starts(data as ImageData);
+      return null;
+    } catch (error) {
+      const { message, fix } = error as Partial<CoppiceError> & Error;
+      return fix === undefined ? message : `${message}. ${fix}`;
+    }
+  }
+
+  async #starts(data: ImageData): Promise<void> {
     const id = `probe-${randomUUID()}`;
-    const nothing = { layers: [], laid: [], host: false };
     await this.create({
       id,
-      image: { uuid: id, data: nothing },
+      image: { uuid: id, data },
       main: null,
       hostname: 'probe',
       limits: { cpus: null, memory: null, pids: null },

@@ -14,6 +14,7 @@ import { Chains } from './chains.ts';
 import { hasChanges } from './changes.ts';
 import { flatten } from './flatten.ts';
 import { type ImageData, imageData } from './imageData.ts';
+import { copyReadable, mountsWithin } from './lockedFolders.ts';
 import type { MountPlan, Overlays } from './mountPlan.ts';
 import { hostStubs, makeStubs, rootfsStubs, stubsId } from './stubs.ts';
 import { type SeenLinks, treeSize } from './treeSize.ts';
@@ -77,6 +78,10 @@ const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export class LayerStore {
   readonly #options: LayerStoreOptions;
   readonly #machine: MachineFolders;
+  /** Mounts that keep /usr from being shown. */
+  readonly #usrMounts: readonly string[];
+  /** The layer that stands for the machine's /etc where that cannot be shown itself. */
+  readonly #etcCopy: string | undefined;
   readonly #hostStubs: string;
   readonly #rootfsStubs: string;
   /** Which of the machine's folders a layer has; it never changes. */
@@ -100,7 +105,13 @@ export class LayerStore {
     for (const name of fs.readdirSync(options.staging)) this.#dropLater(this.#staged(name));
     this.#found = fs.readdirSync(options.layers);
     this.#chains = new Chains(options.meta);
-    this.#machine = machineFolders(options.home);
+    const machine = machineFolders(options.home);
+    const locked = mountsWithin(machine.folders, fs.readFileSync('/proc/self/mountinfo', 'utf8'));
+    // /etc is small enough for a copy. Without /usr there is no host image; of the others it shows what it can.
+    const shown = machine.folders.filter(name => name === 'etc' || name === 'usr' || !locked.has(name));
+    this.#machine = { ...machine, folders: shown };
+    this.#usrMounts = locked.get('usr') ?? [];
+    this.#etcCopy = locked.has('etc') ? this.#ensureEtcCopy() : undefined;
     this.#hostStubs = this.#ensureStubs(hostStubs(this.#machine));
     this.#rootfsStubs = this.#ensureStubs(rootfsStubs());
   }
@@ -109,6 +120,11 @@ export class LayerStore {
     if (!this.#machine.folders.includes('usr')) {
       throw new CoppiceError('unsupported', `host: would show Coppice's own folder ${this.#options.home}`, {
         fix: 'Move COPPICE_HOME out of the system folders, or import a rootfs.',
+      });
+    }
+    if (this.#usrMounts.length > 0) {
+      throw new CoppiceError('unsupported', `host: cannot show /usr: ${this.#usrMounts.join(', ')} is mounted in it`, {
+        fix: 'Import a rootfs instead, run the engine as root, or start this container without mounts below /usr.',
       });
     }
     this.#fingerprint = this.identifyHost();
@@ -177,7 +193,7 @@ export class LayerStore {
       name,
       lower: [
         ...[...layers, stubs].filter(id => this.#tops(id).has(name)).map(id => path.join(this.#layer(id), name)),
-        `/${name}`,
+        name === 'etc' && this.#etcCopy !== undefined ? path.join(this.#layer(this.#etcCopy), name) : `/${name}`,
       ],
     }));
     return { lowerRoot, tops };
@@ -272,7 +288,7 @@ export class LayerStore {
   }
 
   #needed(images: readonly RuntimeImage[]): Set<string> {
-    const needed = new Set([this.#hostStubs, this.#rootfsStubs]);
+    const needed = new Set([this.#hostStubs, this.#rootfsStubs, ...(this.#etcCopy ? [this.#etcCopy] : [])]);
     for (const image of images) for (const id of this.resolve(imageData(image)).layers) needed.add(id);
     return needed;
   }
@@ -382,6 +398,18 @@ export class LayerStore {
       const half = fs.mkdtempSync(path.join(this.#options.staging, 'stubs-'));
       fs.chmodSync(half, 0o755);
       makeStubs(half, stubs);
+      fs.renameSync(half, this.#layer(id));
+    }
+    return id;
+  }
+
+  #ensureEtcCopy(): string {
+    const digest = crypto.createHash('sha256').update(this.identifyHost()).digest();
+    const id = `e${digest.readBigUInt64BE().toString(36).padStart(13, '0').slice(-7)}`;
+    if (!fs.existsSync(this.#layer(id))) {
+      const half = fs.mkdtempSync(path.join(this.#options.staging, 'etc-'));
+      fs.chmodSync(half, 0o755);
+      copyReadable('etc', half);
       fs.renameSync(half, this.#layer(id));
     }
     return id;
