@@ -15,10 +15,12 @@ export function branchVerbs(
     async branch(request, call) {
       if (request.remove) {
         if (request.image !== undefined) throw invalidInput('image', 'cannot be given together with remove');
-        return branches.remove(request.name);
+        const removed = branches.remove(request.name);
+        images.announce(removed.head, 'changed');
+        return removed;
       }
       if (request.image !== undefined || !branches.exists(request.name))
-        branches.move(request.name, await imageFor(request.image, request.workspace, call));
+        move(request.name, await imageFor(request.image, request.workspace, call));
       return branches.result(request.name);
     },
     async checkout(request, call) {
@@ -29,7 +31,7 @@ export function branchVerbs(
             field: 'name',
             fix: `Make it: coppice checkout -b ${name}.`,
           });
-        branches.move(name, await imageFor(request.create_from, workspace, call));
+        move(name, await imageFor(request.create_from, workspace, call));
       }
       branches.checkOut(workspace, name);
       return { workspace, branch: name === null ? null : branches.view(name) };
@@ -47,7 +49,7 @@ export function branchVerbs(
       const target =
         request.image === undefined ? { steps: request.steps ?? 1 } : { image: images.resolve(request.image).uuid };
       branches.rollBack(name, target);
-      for (const image of new Set([previous, branches.head(name)])) images.announce(image, 'changed');
+      announceHeads(previous, branches.head(name));
       return { ...branches.result(name), previous_head: previous };
     },
     async branches(request) {
@@ -57,6 +59,17 @@ export function branchVerbs(
       };
     },
   };
+
+  function move(name: string, image: string): void {
+    const previous = branches.exists(name) ? branches.head(name) : image;
+    branches.move(name, image);
+    announceHeads(previous, image);
+  }
+
+  /** An image's view says which branches point to it. */
+  function announceHeads(...heads: readonly string[]): void {
+    for (const image of new Set(heads)) images.announce(image, 'changed');
+  }
 
   async function imageFor(reference: string | undefined, workspace: string | undefined, call: Call): Promise<string> {
     return (await startImages.find(reference, workspace, call.signal)).image.uuid;

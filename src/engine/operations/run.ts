@@ -200,6 +200,7 @@ export class Run {
       start.branch !== undefined && end.status === 'SUCCESS' && head !== undefined && branches.exists(start.branch);
     const tagged = request.tag === undefined ? undefined : this.#toTag(request.tag, start.image, head, end);
     let untagged: string | null = null;
+    let left: string | undefined;
     return {
       ...end,
       hints: [...(end.hints ?? []), ...(tagged && 'hint' in tagged ? [tagged.hint] : [])],
@@ -207,12 +208,15 @@ export class Run {
         images.touch(start.image.uuid);
         for (const image of kept) images.insert(image.record);
         if (tagged && 'image' in tagged) untagged = images.setTagInTransaction(tagged.image, request.tag!).movedFrom;
-        if (moves) branches.moveInTransaction(start.branch!, head!.uuid, head!.operationId);
+        if (!moves) return;
+        left = branches.head(start.branch!);
+        branches.moveInTransaction(start.branch!, head!.uuid, head!.operationId);
       },
       announce: () => {
         for (const image of kept) images.announce(image.record.uuid, 'added');
         if (tagged && 'image' in tagged && !head) images.announce(tagged.image, 'changed');
         if (untagged) images.announce(untagged, 'changed');
+        if (left) images.announce(left, 'changed');
         if (moves) branches.announce(start.branch!);
       },
       discard: () => this.#discard(kept),

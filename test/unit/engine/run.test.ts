@@ -124,6 +124,21 @@ describe('run', () => {
     assert.ok(parts.images.find(parts.operations.record(id).resultImage!));
   });
 
+  test('that moves a branch tells of the image the branch has left', async () => {
+    parts.branches.move('main', base);
+    const seen = parts.seen.length;
+    const id = await start({ image: 'branch:main', command: 'x', disposable: false });
+    (await nextSandbox(1)).main.end(0);
+    await parts.operations.ended(id);
+    const heads = parts.seen
+      .slice(seen)
+      .flatMap(event => (event.topic === 'image' ? [[event.image.uuid, event.image.branches]] : []));
+    assert.deepEqual(heads, [
+      [parts.operations.record(id).resultImage, ['main']],
+      [base, []],
+    ]);
+  });
+
   test('names the field of a limit that cannot be', async () => {
     for (const memory of ['1k', '999999999t'])
       await assert.rejects(start({ command: 'x', limits: { memory } }), {
