@@ -124,23 +124,20 @@ export class ImageStore {
       .map(toRecord);
   }
 
+  /** The newest first. */
   byDigest(runtime: string, digest: string): ImageRecord[] {
-    return this.#database
-      .all<Row>(
-        `${SELECT} WHERE runtime = ? AND digest = ? AND removed_at IS NULL ORDER BY created_at DESC, images.rowid DESC`,
-        runtime,
-        digest,
-      )
-      .map(toRecord);
+    return this.#living('runtime = ? AND digest = ?', runtime, digest);
   }
 
+  /** The newest first. */
   bySource(runtime: string, source: string): ImageRecord[] {
+    return this.#living('runtime = ? AND source = ?', runtime, source);
+  }
+
+  #living(condition: string, ...values: string[]): ImageRecord[] {
+    const order = 'ORDER BY created_at DESC, images.rowid DESC';
     return this.#database
-      .all<Row>(
-        `${SELECT} WHERE runtime = ? AND source = ? AND removed_at IS NULL ORDER BY created_at DESC, images.rowid DESC`,
-        runtime,
-        source,
-      )
+      .all<Row>(`${SELECT} WHERE ${condition} AND removed_at IS NULL ${order}`, ...values)
       .map(toRecord);
   }
 
