@@ -254,6 +254,55 @@ describe('what a sandbox reaches', () => {
   });
 });
 
+describe('what lives beside another', () => {
+  const { call } = {
+    call: ((verb, input) => engine.client.call(verb, input)) as TestEngine['client']['call'],
+  };
+  const exec = (sandbox_id: string, command: string, wait: boolean) =>
+    call('exec', { sandbox_id, command: ['sh', '-c', command], wait });
+
+  test('who kept an end of its own output does not read what others print', async () => {
+    const { sandbox_id } = await call('create_sandbox', { image: 'tag:machine', network: 'none' });
+    try {
+      // Each leaves one behind that reads the pipe it once printed to.
+      for (let n = 0; n < 12; n++)
+        await exec(sandbox_id, `(exec 3</proc/self/fd/1 >/dev/null 2>&1; cat <&3 >> /root/heard) &`, true);
+      for (let n = 0; n < 24; n++) assert.equal((await inside('echo not for you')).stdout, 'not for you\n');
+      const heard = await exec(sandbox_id, 'cat /root/heard', true);
+      const { text } = await call('read_output', { operation_id: heard.process_id });
+      assert.equal(text, '');
+    } finally {
+      await call('stop_sandbox', { sandbox_id });
+    }
+  });
+
+  test('a snapshot shows nothing of the machine by a folder that becomes a link meanwhile', async () => {
+    const { sandbox_id } = await call('create_sandbox', { image: 'tag:machine', network: 'none' });
+    const place = engine.folder.join('private');
+    mkdirSync(place);
+    for (let n = 0; n < 20; n++) writeFileSync(path.join(place, `secret${n}`), 'of the machine');
+    try {
+      const names = Array.from({ length: 20 }, (_, n) => `secret${n}`).join(' ');
+      await exec(
+        sandbox_id,
+        `mkdir -p /root/a/private /root/b && cd /root/a/private && touch ${names} && ln -s ${engine.folder.path} /root/link`,
+        true,
+      );
+      const swapping = 'my $n; while (1) { rename "a", "c"; rename "link", "a"; rename "a", "link"; rename "c", "a" }';
+      await exec(sandbox_id, `cd /root && exec perl -e '${swapping}'`, false);
+      for (let n = 0; n < 8; n++) {
+        const { image } = await call('snapshot', { sandbox_id });
+        const { stdout } = await engine.run('cat /root/*/private/* 2>/dev/null; true', { image });
+        assert.equal(stdout, '');
+      }
+      const ticking = await exec(sandbox_id, 'pgrep -c perl || ps | grep -c perl || echo 1', true);
+      assert.equal(ticking.exit_code, 0);
+    } finally {
+      await call('stop_sandbox', { sandbox_id });
+    }
+  });
+});
+
 describe('what stays', () => {
   test('a secret reaches the command and no file of ours', async () => {
     const value = `secret-${Math.random().toString(36).slice(2)}-value`;

@@ -1,14 +1,6 @@
-import {
-  accessSync,
-  chownSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs';
+import { accessSync, chownSync, constants, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setImmediate as immediate } from 'node:timers/promises';
 import type { HostSettings } from './hostApi.ts';
 import { readText } from './machine.ts';
 import { firstId, isRealRoot } from './namespace.ts';
@@ -26,6 +18,11 @@ export interface CgroupDelegation {
 
 const wanted = ['memory', 'cpu', 'cpuacct', 'pids', 'freezer'];
 const prefix = 'coppice-';
+const maxLooked = 2000;
+/** USER_HZ, in which /proc tells times; the same on every machine. */
+const ticksPerSecond = 100;
+/** In seconds: a process may be that much younger than what it made, as clocks go. */
+const clockSlack = 60;
 /** In the store: the folders of the engine that was last here. */
 const memory = 'cgroups.json';
 
@@ -62,19 +59,40 @@ export function removeCgroups(own: CgroupDelegation): void {
   for (const folder of Object.values(own.folders)) removeTree(folder);
 }
 
-/** At start: what engines left that are gone, this store's wherever it was, others' where we look anyway. */
-export function removeDeadCgroups(home: string): void {
-  for (const folder of remembered(home)) removeTree(folder);
-  for (const hierarchy of findHierarchies()) {
-    for (const parent of new Set([hierarchy.folder, hierarchy.mount])) {
-      for (const name of namesIn(parent).filter(name => name.startsWith(prefix))) {
-        if (!existsSync(`/proc/${name.slice(prefix.length).split('-')[0]}`)) removeTree(path.join(parent, name));
-      }
+/** What engines left that are gone: this store's that it remembers, and any other's that we come across. */
+export async function removeDeadCgroups(remembered: readonly string[]): Promise<void> {
+  for (const folder of remembered) if (isDead(folder)) removeTree(folder);
+  for (const mount of new Set(findHierarchies().map(hierarchy => hierarchy.mount))) {
+    for await (const folder of groupsOfEngines(mount)) if (isDead(folder)) removeTree(folder);
+  }
+}
+
+/** Breadth first, and not for ever: a machine may have thousands of groups. */
+async function* groupsOfEngines(mount: string): AsyncGenerator<string> {
+  const pending = [mount];
+  for (let looked = 0; looked < maxLooked && pending.length > 0; looked++) {
+    const parent = pending.shift()!;
+    // Each in a turn of its own: runs are being answered meanwhile.
+    await immediate();
+    for (const name of namesIn(parent)) {
+      if (name.startsWith(prefix)) yield path.join(parent, name);
+      else pending.push(path.join(parent, name));
     }
   }
 }
 
-function remembered(home: string): string[] {
+/** Its engine is gone, also when another process has got that one's number since. */
+function isDead(folder: string): boolean {
+  const [pid = '', made = ''] = path.basename(folder).slice(prefix.length).split('-');
+  const stat = readText(`/proc/${pid}/stat`);
+  if (stat === '') return true;
+  const started = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]) / ticksPerSecond;
+  const uptime = Number(readText('/proc/uptime').split(' ')[0]);
+  const age = (Date.now() - Number.parseInt(made, 36)) / 1000;
+  return uptime - started + clockSlack < age;
+}
+
+export function rememberedCgroups(home: string): string[] {
   try {
     const folders = JSON.parse(readText(path.join(home, memory)) || '[]') as string[];
     return folders.filter(folder => path.basename(folder).startsWith(prefix));

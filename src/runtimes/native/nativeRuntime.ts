@@ -14,7 +14,13 @@ import type {
   RuntimeSandbox,
   SandboxSpec,
 } from '../runtime.ts';
-import { type CgroupDelegation, delegateCgroups, removeCgroups, removeDeadCgroups } from './cgroupDelegation.ts';
+import {
+  type CgroupDelegation,
+  delegateCgroups,
+  rememberedCgroups,
+  removeCgroups,
+  removeDeadCgroups,
+} from './cgroupDelegation.ts';
 import * as api from './hostApi.ts';
 import { HostConnection } from './hostConnection.ts';
 import { hostFingerprint, machineFolders } from './hostFingerprint.ts';
@@ -27,6 +33,8 @@ import { capabilitiesOf, explain, missingTool, natReason, noCapabilities } from 
 import { identifyRootfs, sendRootfs } from './rootfsSource.ts';
 import { stateLayerId } from './stateLayer.ts';
 import { StateLaying } from './stateLaying.ts';
+
+type Learned = Parameters<typeof capabilitiesOf>[2];
 
 export interface NativeRuntimeOptions {
   /** COPPICE_HOME/native. */
@@ -47,6 +55,7 @@ export class NativeRuntime implements Runtime {
   readonly #states: StateLaying;
   /** What is said of a run that asked for the network `nat` where there is none. */
   #noNat: string | undefined;
+  #learned: { readonly host: HostConnection; readonly answer: Learned } | undefined;
   #closed = false;
 
   constructor(options: NativeRuntimeOptions) {
@@ -62,12 +71,18 @@ export class NativeRuntime implements Runtime {
     if (missing) return { available: false, ...missing, capabilities: noCapabilities };
     try {
       const host = await this.#host();
-      const learned = await host.ask(api.selfTestRequest, {});
+      const learned = await this.#learn(host);
       return { available: true, capabilities: capabilitiesOf(machine, this.#settings(this.#cgroups), learned) };
     } catch (error) {
       const complaint = error instanceof Error ? error.message : String(error);
       return { available: false, ...explain(complaint), capabilities: noCapabilities };
     }
+  }
+
+  /** Once per host: nothing that it tells changes while that lives. */
+  async #learn(host: HostConnection): Promise<Learned> {
+    if (this.#learned?.host !== host) this.#learned = { host, answer: await host.ask(api.selfTestRequest, {}) };
+    return this.#learned.answer;
   }
 
   async importImage(source: ImageSource, options: ImportOptions): Promise<ImportedImage> {
@@ -182,7 +197,7 @@ export class NativeRuntime implements Runtime {
   async #connect(): Promise<HostConnection> {
     const { home, hostScript, log } = this.#options;
     makeStore(home);
-    removeDeadCgroups(home);
+    const left = rememberedCgroups(home);
     const cgroups = delegateCgroups(home);
     this.#cgroups = cgroups;
     const settings = this.#settings(cgroups);
@@ -194,6 +209,8 @@ export class NativeRuntime implements Runtime {
     this.#lastHost = host;
     void host.gone.then(() => removeCgroups(cgroups));
     await host.ready;
+    // Nobody waits for that; and what this engine made a moment ago is not dead.
+    removeDeadCgroups(left).catch((error: Error) => log(`cgroups of engines that are gone stay: ${error.message}`));
     return host;
   }
 

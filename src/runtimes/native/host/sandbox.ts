@@ -208,6 +208,7 @@ export class Sandbox {
       rm(path.join(containersPath, this.id), { recursive: true, force: true }),
       ...this.#laid.map(id => rm(layerPath(id), { recursive: true, force: true })),
     ]);
+    this.#tools.layers.forgetStates();
   }
 
   #plan(): MountPlan {

@@ -61,6 +61,8 @@ export interface ReceiveOptions {
 const longChain = 48;
 /** How many of the newest layers are left as they are. */
 const keptLayers = 16;
+/** How many trees of directory states stay that nothing stands on. */
+const keptStates = 16;
 /** Mount options must fit in a page: no chain may get longer. */
 const tooLongChain = 96;
 /** Starting a process holds the host up: not while runs are being answered. */
@@ -92,6 +94,10 @@ export class LayerStore {
   readonly #pins = new Map<string, number>();
   /** To be deleted as soon as nothing stands on them. */
   readonly #doomed = new Set<string>();
+  /** Those of directory states that runs were made with, least recently used first. */
+  readonly #states = new Set<string>();
+  /** What committed layers say was laid under them: the states that images stand on. By layer. */
+  readonly #laidUnder = new Map<string, readonly string[]>();
   /** Layers that were there when the host started. */
   readonly #found: readonly string[];
   #onRemove: (layers: ReadonlySet<string>) => void = () => {};
@@ -112,6 +118,7 @@ export class LayerStore {
     this.#machine = { ...machine, folders: shown };
     this.#usrMounts = locked.get('usr') ?? [];
     this.#etcCopy = locked.has('etc') ? this.#ensureEtcCopy() : undefined;
+    this.#learnLaid();
     this.#hostStubs = this.#ensureStubs(hostStubs(this.#machine));
     this.#rootfsStubs = this.#ensureStubs(rootfsStubs());
   }
@@ -249,8 +256,21 @@ export class LayerStore {
   hasState(state: string, id: string): boolean {
     if (!this.has(id)) return false;
     const meta = JSON.parse(fs.readFileSync(path.join(this.#options.meta, `${id}.json`), 'utf8')) as LayerMeta;
-    if (meta.state === state) return true;
+    if (meta.state === state) {
+      this.#states.delete(id);
+      this.#states.add(id);
+      return true;
+    }
     throw new CoppiceError('internal', `layer ${id} belongs to ${meta.state}, not to ${state}`);
+  }
+
+  /** Trees of states that no image stands on and no run has any more, but for the last few: the next run is likely of one. */
+  forgetStates(): void {
+    if (this.#states.size <= keptStates) return;
+    const held = new Set([...this.#laidUnder.values()].flat());
+    const free = [...this.#states].slice(0, -keptStates).filter(id => !held.has(id) && !this.#pins.has(id));
+    for (const id of free) this.#states.delete(id);
+    if (free.length > 0) this.#delete(free);
   }
 
   /** Deletes what none of the others needs; answers the bytes that become free. */
@@ -308,6 +328,8 @@ export class LayerStore {
     for (const id of layers) {
       this.#chains.forget(id);
       this.#topsOf.delete(id);
+      this.#laidUnder.delete(id);
+      this.#states.delete(id);
       fs.rmSync(path.join(this.#options.meta, `${id}.json`), { force: true });
       this.#dropLater(this.#layer(id));
     }
@@ -440,6 +462,14 @@ export class LayerStore {
     const half = this.#staged(`${id}.json`);
     fs.writeFileSync(half, `${JSON.stringify(meta)}\n`);
     fs.renameSync(half, path.join(this.#options.meta, `${id}.json`));
+    if (made.laid.length > 0) this.#laidUnder.set(id, made.laid);
+  }
+
+  #learnLaid(): void {
+    for (const name of fs.readdirSync(this.#options.meta).filter(name => /^[a-z0-9]{8}\.json$/.test(name))) {
+      const { laid } = JSON.parse(fs.readFileSync(path.join(this.#options.meta, name), 'utf8')) as LayerMeta;
+      if (laid.length > 0) this.#laidUnder.set(name.slice(0, 8), laid);
+    }
   }
 
   /** The overlay was mounted `volatile`: nothing it wrote was forced to disk yet. Once for all commits of a moment. */
