@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { beforeEach, describe, test } from 'node:test';
+import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { FileStore } from '../../../src/engine/files/fileStore.ts';
 import { ImageRemoval } from '../../../src/engine/images/imageRemoval.ts';
@@ -56,6 +56,11 @@ beforeEach(() => {
   });
   run = new Run({ ...parts, files, stateLayers: noStates, startImages, runtime, discard });
   imports = new ImportImage(parts.images, parts.operations, runtime, discard);
+});
+
+afterEach(async () => {
+  await parts.operations.cancelAll();
+  parts[Symbol.dispose]();
 });
 
 const start = async (input: VerbInput<'run'>): Promise<string> =>
