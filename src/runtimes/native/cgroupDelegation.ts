@@ -1,4 +1,13 @@
-import { accessSync, chownSync, constants, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  chownSync,
+  constants,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { HostSettings } from './hostApi.ts';
@@ -61,7 +70,7 @@ export function removeCgroups(own: CgroupDelegation): void {
 
 /** What engines left that are gone: this store's that it remembers, and any other's that we come across. */
 export async function removeDeadCgroups(remembered: readonly string[]): Promise<void> {
-  for (const folder of remembered) if (isDead(folder)) removeTree(folder);
+  for (const folder of remembered) removeTree(folder);
   for (const mount of new Set(findHierarchies().map(hierarchy => hierarchy.mount))) {
     for await (const folder of groupsOfEngines(mount)) if (isDead(folder)) removeTree(folder);
   }
@@ -89,7 +98,16 @@ function isDead(folder: string): boolean {
   const started = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]) / ticksPerSecond;
   const uptime = Number(readText('/proc/uptime').split(' ')[0]);
   const age = (Date.now() - Number.parseInt(made, 36)) / 1000;
-  return uptime - started + clockSlack < age;
+  return uptime - started + clockSlack < age && !runsNode(pid);
+}
+
+/** Clocks get set: what might be an engine counts as one. */
+function runsNode(pid: string): boolean {
+  try {
+    return path.basename(readlinkSync(`/proc/${pid}/exe`)) === path.basename(process.execPath);
+  } catch {
+    return true;
+  }
 }
 
 export function rememberedCgroups(home: string): string[] {
