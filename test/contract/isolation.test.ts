@@ -264,9 +264,13 @@ describe('what lives beside another', () => {
   test('who kept an end of its own output does not read what others print', async () => {
     const { sandbox_id } = await call('create_sandbox', { image: 'tag:machine', network: 'none' });
     try {
-      // Each leaves one behind that reads the pipe it once printed to.
-      for (let n = 0; n < 12; n++)
-        await exec(sandbox_id, `(exec 3</proc/self/fd/1 >/dev/null 2>&1; cat <&3 >> /root/heard) &`, true);
+      // Each leaves one behind that goes on reading the pipe it once printed to, and holds no end to print by.
+      const listening = [
+        'open my $pipe, "<", "/proc/self/fd/1" or die; open my $heard, ">>", "/root/heard"',
+        'open STDOUT, ">", "/dev/null"; open STDERR, ">", "/dev/null"',
+        'while (1) { if (sysread $pipe, my $text, 999) { syswrite $heard, $text } else { select undef, undef, undef, 0.001 } }',
+      ].join('; ');
+      for (let n = 0; n < 12; n++) await exec(sandbox_id, `perl -e '${listening}' & exec sleep 0.05`, true);
       for (let n = 0; n < 24; n++) assert.equal((await inside('echo not for you')).stdout, 'not for you\n');
       const heard = await exec(sandbox_id, 'cat /root/heard', true);
       const { text } = await call('read_output', { operation_id: heard.process_id });
@@ -280,9 +284,9 @@ describe('what lives beside another', () => {
     const { sandbox_id } = await call('create_sandbox', { image: 'tag:machine', network: 'none' });
     const place = engine.folder.join('private');
     mkdirSync(place);
-    for (let n = 0; n < 20; n++) writeFileSync(path.join(place, `secret${n}`), 'of the machine');
+    for (let n = 0; n < 500; n++) writeFileSync(path.join(place, `secret${n}`), 'of the machine');
     try {
-      const names = Array.from({ length: 20 }, (_, n) => `secret${n}`).join(' ');
+      const names = Array.from({ length: 500 }, (_, n) => `secret${n}`).join(' ');
       await exec(
         sandbox_id,
         `mkdir -p /root/a/private /root/b && cd /root/a/private && touch ${names} && ln -s ${engine.folder.path} /root/link`,
