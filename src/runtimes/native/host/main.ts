@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import {
@@ -31,6 +31,7 @@ import {
   runsPath,
   scratchPath,
   stagingPath,
+  streamsPath,
   viewsPath,
 } from './paths.ts';
 import { Pipes } from './pipes.ts';
@@ -60,6 +61,7 @@ async function main(): Promise<void> {
   const pipes = new Pipes();
   const [streams] = await Promise.all([Streams.listen(), pipes.prepare()]);
   const log = (line: string) => void process.stderr.write(`${line}\n`);
+  dropInbox(log);
   const layers = new LayerStore({
     layers: layersPath,
     meta: metaPath,
@@ -189,6 +191,17 @@ function answerSandboxes(on: Answering, sandboxes: Sandboxes): void {
   on(api.commitRequest, ({ sandbox, uuid }) => sandboxes.get(sandbox).commit(uuid));
   on(api.stopRequest, ({ sandbox }) => done(sandboxes.get(sandbox).stop()));
   on(api.removeRequest, ({ sandbox }) => done(sandboxes.remove(sandbox)));
+}
+
+/** What was on its way to a host that died; spools' second names keep their bytes on the disk. The layer store deletes it. */
+function dropInbox(log: (line: string) => void): void {
+  for (const name of readdirSync(inboxPath).filter(name => name !== path.basename(streamsPath))) {
+    try {
+      renameSync(path.join(inboxPath, name), path.join(stagingPath, `inbox-${name}`));
+    } catch (error) {
+      log(`${name} stays in the inbox: ${(error as Error).message}`);
+    }
+  }
 }
 
 async function emptyFolder(folder: string): Promise<void> {
