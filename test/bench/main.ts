@@ -5,14 +5,16 @@ import { type Miss, missedAlways, missedGoals, slowness } from './check.ts';
 import { parallel } from './groups/parallel.ts';
 import { snapshot } from './groups/snapshot.ts';
 import { start } from './groups/start.ts';
+import { sync } from './groups/sync.ts';
 import { load, machine, rowText, toMarkdown, toText } from './report.ts';
 import type { Row } from './row.ts';
 
-/** Still to come, each with its part of the product: sync, docker, import, download, editor. */
+/** Still to come, each with its part of the product: docker, import, download, editor. */
 const groups: Readonly<Record<string, (arena: Arena, turns: number) => AsyncIterable<Row>>> = {
   start,
   parallel,
   snapshot,
+  sync,
 };
 
 /** A miss is believed when it comes three times. */
