@@ -129,8 +129,9 @@ export class Sandbox {
     });
     writeFileSync(path.join(bundle, 'config.json'), JSON.stringify(config));
     await this.#launch(mainProcess, 'run', bundle, spec.main ?? pauseCommand, spec.main === null);
-    // The next run is likely of the same image. Once this one is answered: now there is time.
-    if (spec.main !== null && this.#laid.length === 0) setTimeout(() => this.#tools.roots.prepare(spec.image), 1);
+    // The next run is likely of the same image, with the same state over it. Once this one is answered: now there is time.
+    const image = this.#image;
+    if (spec.main !== null && this.#laid.length === 0) setTimeout(() => this.#tools.roots.prepare(image), 1);
   }
 
   async exec(process: string, start: StartProcess): Promise<void> {
@@ -242,6 +243,7 @@ export class Sandbox {
 
   /** The state's layer has plain folders above its destination: those that the image has otherwise stay as the image has them. */
   async #keepFoldersAbove(destination: string, image: ImageData): Promise<void> {
+    if (path.posix.dirname(destination) === '/') return;
     const folders = await this.#tools.views.use(image, ({ root }) => foldersAbove(root, destination));
     if (folders.every(isPlain)) return;
     const upper = path.join(stagingPath, `${this.id}-above`);
