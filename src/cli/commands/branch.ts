@@ -48,7 +48,7 @@ export function historyLines(branch: BranchResult, channel: Channel): readonly s
   });
   const hidden = branch.history.length - shown.length;
   return [
-    `${channel.style('magenta', branch.name)}  at ${channel.style('cyan', branch.head)}`,
+    `${channel.style('magenta', branch.name)}  at ${channel.style('cyan', shortId(branch.head))}`,
     ...lines,
     ...(hidden > 0 ? [channel.style('dim', `${plural(hidden, 'step')} more: --json`)] : []),
   ];
