@@ -255,13 +255,13 @@ export class LayerStore {
   /** Is the layer there, and does it hold that state and no other? */
   hasState(state: string, id: string): boolean {
     if (!this.has(id)) return false;
-    const meta = JSON.parse(fs.readFileSync(path.join(this.#options.meta, `${id}.json`), 'utf8')) as LayerMeta;
-    if (meta.state === state) {
+    const meta = this.#readMeta(id);
+    if (meta?.state === state) {
       this.#states.delete(id);
       this.#states.add(id);
       return true;
     }
-    throw new CoppiceError('internal', `layer ${id} belongs to ${meta.state}, not to ${state}`);
+    throw new CoppiceError('internal', `layer ${id} belongs to ${meta?.state ?? 'nobody known'}, not to ${state}`);
   }
 
   /** Trees of states that no image stands on and no run has any more, but for the last few: the next run is likely of one. */
@@ -467,8 +467,19 @@ export class LayerStore {
 
   #learnLaid(): void {
     for (const name of fs.readdirSync(this.#options.meta).filter(name => /^[a-z0-9]{8}\.json$/.test(name))) {
-      const { laid } = JSON.parse(fs.readFileSync(path.join(this.#options.meta, name), 'utf8')) as LayerMeta;
+      const laid = this.#readMeta(name.slice(0, 8))?.laid ?? [];
       if (laid.length > 0) this.#laidUnder.set(name.slice(0, 8), laid);
+    }
+  }
+
+  /** A power cut may leave one empty: what it said is lost, the layer is not. */
+  #readMeta(id: string): Partial<LayerMeta> | undefined {
+    const text = fs.readFileSync(path.join(this.#options.meta, `${id}.json`), 'utf8');
+    try {
+      return JSON.parse(text) as Partial<LayerMeta>;
+    } catch {
+      this.#options.log(`what was known of layer ${id} cannot be read`);
+      return undefined;
     }
   }
 
