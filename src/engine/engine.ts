@@ -123,6 +123,12 @@ export class Engine {
       startImages,
       runtime,
       discard,
+      measureLater: image => {
+        runtime
+          .measure(image)
+          .then(size => this.#images.measured(image.uuid, size))
+          .catch(error => log.error(`image ${image.uuid} was not measured`, error));
+      },
     });
     this.#sandboxes = new Sandboxes({
       runtime,

@@ -13,6 +13,8 @@ export interface Runtime {
   importImage(source: ImageSource, options: ImportOptions): Promise<ImportedImage>;
   /** Cheap identity of a source as it is now, to tell `already here` and `drifted`; undefined when it cannot be told cheaply. */
   identify(source: ImageSource): Promise<string | undefined>;
+  /** Bytes that an image adds to its parent. */
+  measure(image: RuntimeImage): Promise<number>;
   /** Removes what only this image held. `others` are all images that stay; answers the bytes freed. */
   removeImage(image: RuntimeImage, others: readonly RuntimeImage[]): Promise<number>;
   /** A read-only view of an image. No container is started. */
@@ -183,11 +185,14 @@ export interface RuntimeSandbox {
   changed(): Promise<boolean>;
   /**
    * What it wrote becomes an image. A dead sandbox gives its files away (no copying), a living one a copy.
+   * `size` is null where counting it would take longer than keeping it: ask `measure` when nobody waits.
    * `changed: false`: nothing was written, no image was made.
    */
   commit(
     uuid: string,
-  ): Promise<{ readonly changed: false } | { readonly changed: true; readonly data: unknown; readonly size: number }>;
+  ): Promise<
+    { readonly changed: false } | { readonly changed: true; readonly data: unknown; readonly size: number | null }
+  >;
   /** Kills the whole process tree. Resolves when nothing runs any more. */
   stop(): Promise<void>;
   /** Forgets it: folders, mounts, network. Resolves at once where the rest can happen behind. */

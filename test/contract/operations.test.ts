@@ -573,6 +573,12 @@ test('one client’s hundred operations do not hold up another’s one', async (
   await sleep(0);
 });
 
+test('the size of a large change is told when it is counted', async () => {
+  const result = await run('mkdir /many; for i in $(seq 300); do echo $i > /many/$i; done', { disposable: false });
+  const sizeOf = async () => (await engine.client.call('get_image', { image: result.result_image! })).size;
+  await eventually('the size is known', async () => (await sizeOf()) >= 300 * 512);
+});
+
 /** Every file of the home that holds the text, by grep: the store is binary. An overlay's own `work` is nobody's to read. */
 function grepHome(text: string): string {
   try {

@@ -173,6 +173,12 @@ export class ImageStore {
     return { images: rows.map(toRecord), total };
   }
 
+  /** Told later where counting took longer than keeping. */
+  measured(uuid: string, size: number): void {
+    this.#database.run('UPDATE images SET size = ? WHERE uuid = ?', size, uuid);
+    this.announce(uuid, 'changed');
+  }
+
   touch(uuid: string): void {
     this.#database.run('UPDATE images SET used_at = ? WHERE uuid = ?', Date.now(), uuid);
   }

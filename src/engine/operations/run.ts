@@ -28,6 +28,7 @@ type Laid = Pick<SandboxSpec, 'files' | 'limits' | 'state'>;
 /** What one step left behind: the image that the next one starts from. */
 interface KeptImage {
   readonly record: Parameters<ImageStore['insert']>[0];
+  readonly measured: boolean;
 }
 
 interface RunParts {
@@ -39,6 +40,8 @@ interface RunParts {
   readonly operations: Operations;
   readonly startImages: StartImages;
   readonly runtime: Runtime;
+  /** Counts an image's bytes when nobody waits. */
+  readonly measureLater: (image: RuntimeImage) => void;
   /** Takes images that no record names off the disk. */
   readonly discard: (images: readonly RuntimeImage[]) => Promise<unknown>;
 }
@@ -111,7 +114,10 @@ export class Run {
         last = await runOnce(this.#parts.runtime, spec, job, { keep: kept, deadline });
         changed ||= last.changed;
         if (last.kept) {
-          images.push({ record: keptRecord(start.image, from.uuid, job.operation.id, command, last) });
+          images.push({
+            record: keptRecord(start.image, from.uuid, job.operation.id, command, last),
+            measured: last.kept.size !== null,
+          });
           from = last.kept;
         }
         steps.push({ command: command.title, exit_code: last.exit.exitCode, image: from.uuid });
@@ -213,7 +219,10 @@ export class Run {
         branches.moveInTransaction(start.branch!, head!.uuid, head!.operationId);
       },
       announce: () => {
-        for (const image of kept) images.announce(image.record.uuid, 'added');
+        for (const image of kept) {
+          images.announce(image.record.uuid, 'added');
+          if (!image.measured) this.#parts.measureLater(image.record);
+        }
         if (tagged && 'image' in tagged && !head) images.announce(tagged.image, 'changed');
         if (untagged) images.announce(untagged, 'changed');
         if (left) images.announce(left, 'changed');
@@ -283,7 +292,7 @@ function keptRecord(
     exitCode: run.exit.exitCode,
     source: null,
     digest: null,
-    size: run.kept!.size,
+    size: run.kept!.size ?? 0,
   };
 }
 

@@ -7,7 +7,7 @@ export interface OneRun {
   readonly exit: ProcessExit;
   readonly changed: boolean;
   /** What was kept; undefined when nothing changed or nothing was to be kept. */
-  readonly kept: { readonly uuid: string; readonly data: unknown; readonly size: number } | undefined;
+  readonly kept: { readonly uuid: string; readonly data: unknown; readonly size: number | null } | undefined;
   readonly timedOut: boolean;
   readonly notes: readonly string[];
 }

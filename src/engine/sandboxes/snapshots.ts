@@ -59,7 +59,7 @@ export class Snapshots {
     if (!commit.changed) return this.#unchanged(sandbox, base, tag, job);
     return this.#kept(
       sandbox,
-      { ...derived(sandbox, base, job), uuid, data: commit.data, parent, size: commit.size },
+      { ...derived(sandbox, base, job), uuid, data: commit.data, parent, size: commit.size ?? 0 },
       tag,
       true,
     );

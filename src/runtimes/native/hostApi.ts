@@ -104,6 +104,8 @@ export const importRootfsRequest = new RequestType<
   ImportedImage,
   unknown
 >('import/rootfs');
+/** Bytes that an image adds to its parent. */
+export const measureRequest = new RequestType<Image, number, unknown>('image/measure');
 export const removeImageRequest = new RequestType<
   Image & { readonly others: readonly RuntimeImage[] },
   number,
@@ -177,7 +179,7 @@ export const writeFileRequest = new RequestType<
 export const changedRequest = new RequestType<Sandbox, boolean, unknown>('sandbox/changed');
 export const commitRequest = new RequestType<
   Sandbox & { readonly uuid: string },
-  { readonly changed: false } | { readonly changed: true; readonly data: unknown; readonly size: number },
+  { readonly changed: false } | { readonly changed: true; readonly data: unknown; readonly size: number | null },
   unknown
 >('sandbox/commit');
 export const stopRequest = new RequestType<Sandbox, null, unknown>('sandbox/stop');

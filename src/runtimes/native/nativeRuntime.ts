@@ -109,6 +109,10 @@ export class NativeRuntime implements Runtime {
     return identifyRootfs(source.path);
   }
 
+  async measure(image: RuntimeImage): Promise<number> {
+    return (await this.#host()).ask(api.measureRequest, { image });
+  }
+
   async removeImage(image: RuntimeImage, others: readonly RuntimeImage[]): Promise<number> {
     return (await this.#host()).ask(api.removeImageRequest, { image, others });
   }

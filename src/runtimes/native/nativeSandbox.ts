@@ -51,7 +51,7 @@ export class NativeSandbox implements RuntimeSandbox {
     return this.#host.ask(api.changedRequest, { sandbox: this.id });
   }
 
-  commit(uuid: string): Promise<{ changed: false } | { changed: true; data: unknown; size: number }> {
+  commit(uuid: string): Promise<{ changed: false } | { changed: true; data: unknown; size: number | null }> {
     return this.#host.ask(api.commitRequest, { sandbox: this.id, uuid });
   }
 

@@ -54,7 +54,15 @@ beforeEach(() => {
     defaultImage: undefined,
     importHost: () => Promise.reject(new Error('not here')),
   });
-  run = new Run({ ...parts, files, stateLayers: noStates, startImages, runtime, discard });
+  run = new Run({
+    measureLater: () => {},
+    ...parts,
+    files,
+    stateLayers: noStates,
+    startImages,
+    runtime,
+    discard,
+  });
   imports = new ImportImage(parts.images, parts.operations, runtime, discard);
 });
 

@@ -99,6 +99,7 @@ async function main(): Promise<void> {
     await sandboxes.selfTest();
     return { pidMax: mayLimitPids(), hostRefused: await sandboxes.hostRefused() };
   });
+  on(api.measureRequest, ({ image }) => layers.measure(image));
   on(api.removeImageRequest, async ({ image, others }) => {
     await roots.dropSpares();
     return layers.removeImage(image, others);

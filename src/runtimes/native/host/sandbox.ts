@@ -182,7 +182,7 @@ export class Sandbox {
   }
 
   /** What it wrote becomes a layer: of a dead one by renaming, of a living one by copying. */
-  async commit(uuid: string): Promise<{ changed: false } | { changed: true; data: unknown; size: number }> {
+  async commit(uuid: string): Promise<{ changed: false } | { changed: true; data: unknown; size: number | null }> {
     if (this.#committed) throw new CoppiceError('conflict', `${this.id} gave its files away already`);
     const made = this.#dead ? await this.#commitDead(uuid) : await this.#commitLiving(uuid);
     if (made === 'unchanged') return { changed: false };
@@ -310,7 +310,10 @@ export class Sandbox {
     const copy = path.join(stagingPath, `live-${uuid}`);
     try {
       await this.#whileStill(() => promisify(execFile)('cp', ['-a', '--reflink=auto', '--', upperPath(this.id), copy]));
-      return await this.#tools.layers.commitUpper(uuid, copy, this.#image);
+      const made = await this.#tools.layers.commitUpper(uuid, copy, this.#image);
+      if (made === 'unchanged') return made;
+      // Next to the copying, counting is nothing.
+      return { ...made, size: made.size ?? (await this.#tools.layers.measure({ uuid, data: made.data })) };
     } finally {
       await rm(copy, { recursive: true, force: true });
     }

@@ -17,7 +17,7 @@ import { type ImageData, imageData } from './imageData.ts';
 import { copyReadable, mountsWithin } from './lockedFolders.ts';
 import type { MountPlan, Overlays } from './mountPlan.ts';
 import { hostStubs, makeStubs, rootfsStubs, stubsId } from './stubs.ts';
-import { type SeenLinks, treeSize } from './treeSize.ts';
+import { type SeenLinks, smallTreeSize, treeSize } from './treeSize.ts';
 import { type Unpacked, unpackTar } from './unpack.ts';
 
 export interface LayerStoreOptions {
@@ -57,6 +57,8 @@ export interface ReceiveOptions {
   readonly total: number | undefined;
 }
 
+/** Looking at each file of a larger change would be most of the time that keeping it takes. */
+const countedAtOnce = 100;
 /** From here on the older part of a chain is merged. */
 const longChain = 48;
 /** How many of the newest layers are left as they are. */
@@ -216,11 +218,11 @@ export class LayerStore {
     uuid: string,
     upper: string,
     image: RuntimeImage,
-  ): Promise<'unchanged' | { readonly data: ImageData; readonly size: number }> {
+  ): Promise<'unchanged' | { readonly data: ImageData; readonly size: number | null }> {
     if (!(await this.changed(upper, image))) return 'unchanged';
     const below = imageData(image);
     for (const top of below.host ? this.#machine.folders : []) removeIfBare(path.join(upper, top));
-    const size = await treeSize(upper, 'whole');
+    const size = smallTreeSize(upper, countedAtOnce);
     const id = this.#newId();
     const parent = below.layers.find(layer => !below.laid.includes(layer)) ?? null;
     this.#writeMeta(id, { image: uuid, parent, laid: below.laid, host: below.host });
@@ -229,6 +231,12 @@ export class LayerStore {
     const data: ImageData = { ...below, layers: [id, ...below.layers] };
     await this.#keepShort(data);
     return { data, size };
+  }
+
+  /** Bytes of the image's own topmost layer. */
+  measure(image: RuntimeImage): Promise<number> {
+    const top = imageData(image).layers[0];
+    return top === undefined ? Promise.resolve(0) : treeSize(this.#layer(top), 'whole');
   }
 
   /** Its layers stay until the answer is called: a living sandbox stands on them. */

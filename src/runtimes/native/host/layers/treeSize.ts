@@ -24,6 +24,25 @@ export async function treeSize(root: string, count: 'whole' | 'freed', links: Se
   return size;
 }
 
+/** The same for a tree of few entries; null as soon as there are more: then it is counted when nobody waits. */
+export function smallTreeSize(root: string, mostEntries: number): number | null {
+  const pending = [root];
+  const links: SeenLinks = new Map();
+  let size = 0;
+  let seen = 0;
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    const entries = entriesOf(folder);
+    seen += entries.length;
+    if (seen > mostEntries) return null;
+    for (const entry of entries) {
+      const place = `${folder}/${entry.name}`;
+      if (entry.isDirectory()) pending.push(place);
+      else if (entry.isFile()) size += bytesOf(place, 'whole', links);
+    }
+  }
+  return size;
+}
+
 function bytesOf(file: string, count: 'whole' | 'freed', links: SeenLinks): number {
   const stats = look(file);
   if (stats === undefined) return 0;
