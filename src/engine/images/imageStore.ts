@@ -175,8 +175,8 @@ export class ImageStore {
 
   /** Told later where counting took longer than keeping. */
   measured(uuid: string, size: number): void {
-    this.#database.run('UPDATE images SET size = ? WHERE uuid = ?', size, uuid);
-    this.announce(uuid, 'changed');
+    const living = this.#database.run('UPDATE images SET size = ? WHERE uuid = ? AND removed_at IS NULL', size, uuid);
+    if (living > 0) this.announce(uuid, 'changed');
   }
 
   touch(uuid: string): void {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { NAMES, PATTERNS } from '../../harness/ignoreRules.ts';
 import { random } from '../../harness/randomTree.ts';
 import { filesOf, SyncStores, sync } from './syncStores.ts';
 
@@ -11,39 +12,6 @@ before(() => {
   stores = new SyncStores();
 });
 after(() => stores.close());
-
-const NAMES = ['a', 'b', 'ab', 'a.o', 'x.py', '.hid', 'dist', 'src', 'a b', 'UP', '#c', '!d', 'e[1]', 'ü', 'build.log'];
-const PATTERNS = [
-  'a',
-  '/a',
-  'a/',
-  '*.o',
-  '*',
-  '!*.py',
-  '!a',
-  'src/*',
-  'src/**',
-  '**/b',
-  'a/**/b',
-  '?',
-  '[ab]',
-  '[!a]',
-  '\\#c',
-  '\\!d',
-  '/src/a/',
-  'dist/',
-  '!dist/',
-  '!/src/',
-  '**/src/b',
-  '*/a',
-  'e\\[1\\]',
-  'ü',
-  '!.gitignore',
-  '*/',
-  '!*/',
-  'b/**',
-  '.h*',
-];
 
 test('random ignore trees: a state holds what git ls-files -co --exclude-standard lists', () => {
   const seed = Number(process.env.COPPICE_SEED ?? Date.now() % 1_000_000);
