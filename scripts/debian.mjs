@@ -7,6 +7,7 @@ import { reportingFailure, run, succeeds } from './command.mjs';
 export const needs = {
   sandboxes: ['crun', 'uidmap', 'slirp4netns'],
   tests: ['chromium'],
+  registries: ['docker-registry', 'skopeo', 'busybox-static', 'openssl'],
   benchmarks: ['docker.io', 'iptables', 'bubblewrap', 'busybox-static', 'gcc', 'libc6-dev', 'rsync', 'git'],
   'building the editor': ['build-essential', 'python3', 'pkg-config', 'libkrb5-dev', 'libsecret-1-dev'],
 };

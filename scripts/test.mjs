@@ -41,9 +41,14 @@ const notReady = { name: 'set-up and build', state: 'failed' };
 /** Everything the groups need, and the checks; what is wrong here counts as a failed test. */
 async function prepare(names) {
   const inEditor = names.includes('host') || names.includes('e2e');
+  const withRegistries = names.includes('contract') || names.includes('soak');
   try {
     await ensureNodeModules();
-    await ensureDebianPackages(['sandboxes', ...(inEditor ? ['tests', ...editorNeeds()] : [])]);
+    await ensureDebianPackages([
+      'sandboxes',
+      ...(withRegistries ? ['registries'] : []),
+      ...(inEditor ? ['tests', ...editorNeeds()] : []),
+    ]);
     const vscode = inEditor && inBackground(ensureVscode());
     await build();
     const results = [await check('typecheck'), await check('lint')].flat();

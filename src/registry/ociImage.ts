@@ -22,7 +22,8 @@ export interface OciLayer {
   readonly size: number;
   /**
    * The blob, every byte of it verified against its digest before the first one is handed out. Packed as it came: gzip,
-   * zstd or plain, told by its first bytes.
+   * zstd or plain, told by its first bytes. Ask for all that are wanted at once: they download side by side, as many as is
+   * good. That the tar inside is `diffId` is for who unpacks it to verify: nobody else reads it.
    */
   open(signal: AbortSignal): Promise<Readable>;
 }
