@@ -12,9 +12,10 @@ const mayImport = {
   engine: ['protocol', 'workspace', 'registry', 'runtimes'],
   client: ['protocol'],
   verbs: ['protocol', 'client'],
-  mcp: ['protocol', 'client', 'verbs'],
+  fence: ['protocol'],
+  mcp: ['protocol', 'client', 'verbs', 'fence'],
   cli: ['protocol', 'client', 'verbs', 'workspace'],
-  extension: ['protocol', 'client', 'verbs', 'workspace'],
+  extension: ['protocol', 'client', 'verbs', 'workspace', 'fence'],
 };
 
 const importStatement =

@@ -9,12 +9,12 @@ import {
   type Tool,
 } from '@modelcontextprotocol/sdk/types.js';
 import type { CallOptions, EngineClient } from '../client/engineClient.ts';
+import type { Fence } from '../fence/fence.ts';
+import { usesHostNetwork, withHostPaths } from '../fence/hostPaths.ts';
 import { CoppiceError, toWireError, type WireError } from '../protocol/errors.ts';
 import { type ListedVerb, surfaceDefaults, verbs } from '../verbs/verbs.ts';
 import { fitAnswer } from './answerSize.ts';
 import type { EngineConnection } from './engineConnection.ts';
-import type { Fence } from './fence.ts';
-import { usesHostNetwork, withHostPaths } from './hostPaths.ts';
 import type { Roots } from './roots.ts';
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { RootsListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
-import { Fence } from './fence.ts';
+import { Fence } from '../fence/fence.ts';
 
 /** What an agent may reach: the roots its client names, else the folder it was started in; and what a person allowed. */
 export class Roots {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Fence } from '../../../src/mcp/fence.ts';
-import { withHostPaths } from '../../../src/mcp/hostPaths.ts';
+import { Fence } from '../../../src/fence/fence.ts';
+import { withHostPaths } from '../../../src/fence/hostPaths.ts';
 import { CoppiceError } from '../../../src/protocol/errors.ts';
 import { TemporaryFolder } from '../../harness/temporaryFolder.ts';
 
