@@ -12,6 +12,13 @@ export const basicUser = { username: 'coppice', password: 'open-sesame-5121' };
 /** The same as the registry wants it: bcrypt, which neither Node nor openssl makes. */
 const HTPASSWD = 'coppice:$2y$05$bdvRNfWRg8bk7cofiYVfp.fGevEiGP.klQCB9NFyyBhbrf2WVxowa\n';
 
+export interface Certificates {
+  /** The authority's, alone in its folder. */
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
 export interface RegistryOptions {
   /** Who may come in, and how the registry asks: with a password, or with a token from a server at `realm`. */
   readonly access?:
@@ -25,7 +32,7 @@ export interface RegistryOptions {
         readonly certificate: string;
       };
   /** Default: plain HTTP. */
-  readonly tls?: { readonly certificate: string; readonly key: string };
+  readonly tls?: Certificates;
 }
 
 /**
@@ -101,7 +108,7 @@ export class TestRegistry implements AsyncDisposable {
       // Blobs arrive as they are, or their digests would be others.
       '--preserve-digests',
       `--dest-tls-verify=${tls === undefined ? 'false' : 'true'}`,
-      ...(tls === undefined ? [] : ['--dest-cert-dir', path.dirname(tls.certificate)]),
+      ...(tls === undefined ? [] : ['--dest-cert-dir', path.dirname(tls.ca)]),
       ...(access?.kind === 'basic' ? ['--dest-creds', `${basicUser.username}:${basicUser.password}`] : []),
       ...more,
     ];
@@ -167,22 +174,19 @@ async function listeningAddress(registry: ChildProcess): Promise<string> {
 }
 
 /** A certificate authority of a test's own, and a server's certificate that it signed. */
-export function makeCertificates(folder: string): {
-  readonly ca: string;
-  readonly certificate: string;
-  readonly key: string;
-} {
-  mkdirSync(folder, { recursive: true });
+export function makeCertificates(folder: string): Certificates {
+  // Alone in its folder, which may serve as a certs.d.
+  mkdirSync(path.join(folder, 'authority'), { recursive: true });
   const file = (name: string) => path.join(folder, name);
   const openssl = (...args: string[]) =>
     execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder });
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  openssl('req', '-x509', ...curve, '-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=Coppice tests');
+  openssl('req', '-x509', ...curve, '-keyout', 'ca.key', '-out', 'authority/ca.crt', '-subj', '/CN=Coppice tests');
   openssl('req', ...curve.slice(0, -2), '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=localhost');
   writeFileSync(file('names'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n');
   openssl(
-    ...['x509', '-req', '-in', 'server.csr', '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial'],
+    ...['x509', '-req', '-in', 'server.csr', '-CA', 'authority/ca.crt', '-CAkey', 'ca.key', '-CAcreateserial'],
     ...['-days', '2', '-extfile', 'names', '-out', 'server.crt'],
   );
-  return { ca: file('ca.crt'), certificate: file('server.crt'), key: file('server.key') };
+  return { ca: file('authority/ca.crt'), certificate: file('server.crt'), key: file('server.key') };
 }
