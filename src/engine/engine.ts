@@ -1,4 +1,3 @@
-import type { Runtime } from '../runtimes/runtime.ts';
 import { artifactVerbs } from './artifacts/artifactVerbs.ts';
 import { BranchStore } from './branches/branchStore.ts';
 import { branchVerbs } from './branches/branchVerbs.ts';
@@ -21,6 +20,7 @@ import { OutputFeed } from './operations/outputFeed.ts';
 import { Run } from './operations/run.ts';
 import { Scheduler } from './operations/scheduler.ts';
 import { StartImages } from './operations/startImage.ts';
+import type { Runtimes } from './runtimes.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
 import { sandboxVerbs } from './sandboxes/sandboxVerbs.ts';
 import { Snapshots } from './sandboxes/snapshots.ts';
@@ -39,12 +39,12 @@ const FIRST_COLLECT_MS = 5 * 60_000;
 const COLLECT_INTERVAL_MS = 6 * 3_600_000;
 const KEEP_STATES_MS = 14 * 86_400_000;
 
-/** The domain, put together: stores, operations, verbs over one runtime. Knows nothing of sockets. */
+/** The domain, put together: stores, operations, verbs over the runtimes. Knows nothing of sockets. */
 export class Engine {
   readonly events = new EventBus();
   readonly feed: OutputFeed;
   readonly #database: Database;
-  readonly #runtime: Runtime;
+  readonly #runtimes: Runtimes;
   readonly #scheduler: Scheduler;
   readonly #operations: Operations;
   readonly #sandboxes: Sandboxes;
@@ -59,12 +59,12 @@ export class Engine {
   constructor(
     home: string,
     settings: EngineSettings,
-    runtime: Runtime,
+    runtimes: Runtimes,
     log: Log,
     syncScript: string,
     onWiped: () => void,
   ) {
-    this.#runtime = runtime;
+    this.#runtimes = runtimes;
     this.#log = log;
     this.#database = new Database(home);
     const blobs = new Blobs(home);
@@ -82,21 +82,21 @@ export class Engine {
       log,
     });
     this.#images = new ImageStore(this.#database, this.events);
-    this.#drift = new HostDrift(runtime, this.#images);
+    this.#drift = new HostDrift(runtimes.of({ runtime: 'native' }), this.#images);
     const branches = new BranchStore(this.#database, this.events);
     const files = new FileStore(this.#database, blobs);
     const removal = new ImageRemoval(
       this.#images,
       branches,
-      runtime,
+      runtimes,
       () => new Map([...operationStore.imagesInUse(), ...this.#sandboxes.inUse()]),
     );
     const discard = removal.discard.bind(removal);
-    const importImage = new ImportImage(this.#images, this.#operations, runtime, discard);
+    const importImage = new ImportImage(this.#images, this.#operations, runtimes, discard);
     const startImages = new StartImages({
       images: this.#images,
       branches,
-      runtime,
+      runtimes,
       defaultImage: settings.defaultImage,
       found: image => this.#drift.lookBehind(image, error => log.error('looking at the machine', error)),
       importHost: async signal => {
@@ -121,17 +121,18 @@ export class Engine {
       spools: this.#spools,
       operations: this.#operations,
       startImages,
-      runtime,
+      runtimes,
       discard,
       measureLater: image => {
-        runtime
-          .measure(image)
+        runtimes
+          .of(image)
+          .measure(toRuntimeImage(image))
           .then(size => this.#images.measured(image.uuid, size))
           .catch(error => log.error(`image ${image.uuid} was not measured`, error));
       },
     });
     this.#sandboxes = new Sandboxes({
-      runtime,
+      runtimes,
       images: this.#images,
       startImages,
       spools: this.#spools,
@@ -144,18 +145,18 @@ export class Engine {
       ...stateVerbs(
         this.#sync,
         states,
-        new Apply({ images: this.#images, operations: operationStore, states, blobs, runtime }),
+        new Apply({ images: this.#images, operations: operationStore, states, blobs, runtimes }),
       ),
       ...imageVerbs(this.#images, importImage, this.#operations, this.#drift),
       ...operationVerbs(this.#operations, this.#spools, id => this.#sandboxes.process(id, 'operation_id').output),
       ...sandboxVerbs(this.#sandboxes, new Snapshots(this.#images, this.#operations), files, stateLayers),
       ...branchVerbs(branches, this.#images, startImages),
-      ...artifactVerbs(this.#images, runtime, home),
+      ...artifactVerbs(this.#images, runtimes, home),
       ...removalVerbs(removal),
       ...doctorVerbs({
         home,
         settings,
-        runtimes: [runtime],
+        runtimes: runtimes.all,
         images: this.#images,
         operations: this.#operations,
         stopAll: () => this.#stopAll(),
@@ -170,9 +171,12 @@ export class Engine {
   recover(): void {
     this.#operations.endInterrupted();
     this.#spools.reap(new Set(this.#operations.ids()));
-    this.#runtime
-      .reap({ images: this.#images.living().map(toRuntimeImage), sandboxes: [] })
-      .catch(error => this.#log.error('cleaning up after an earlier engine', error));
+    for (const runtime of this.#runtimes.all) {
+      const images = this.#images.living().filter(image => image.runtime === runtime.name);
+      runtime
+        .reap({ images: images.map(toRuntimeImage), sandboxes: [] })
+        .catch(error => this.#log.error(`cleaning up after an earlier engine in ${runtime.name}`, error));
+    }
     this.#collectStatesIn(FIRST_COLLECT_MS);
   }
 
@@ -221,7 +225,7 @@ export class Engine {
     clearTimeout(this.#collecting);
     await this.#stopAll();
     await this.#sync.close();
-    await this.#runtime.close();
+    await Promise.all(this.#runtimes.all.map(runtime => runtime.close()));
     this.#database.close();
   }
 }

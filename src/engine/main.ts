@@ -10,6 +10,7 @@ import { removeHome } from './doctor/wipe.ts';
 import { Engine } from './engine.ts';
 import { EngineLock } from './lock.ts';
 import { Log } from './log.ts';
+import { Runtimes } from './runtimes.ts';
 import { Server } from './server.ts';
 import { readSettings } from './settings.ts';
 
@@ -54,15 +55,22 @@ function makeHome(folder: string): void {
 async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
   const started = new Date();
   const settings = readSettings(process.env);
-  const runtime = new NativeRuntime({
+  const native = new NativeRuntime({
     home: path.join(home, 'native'),
     hostScript: path.join(import.meta.dirname, 'native-host.js'),
     log: line => log.info(line),
   });
-  const engine = new Engine(home, settings, runtime, log, path.join(import.meta.dirname, 'sync-worker.js'), () => {
-    wiped = true;
-    leave('wiped');
-  });
+  const engine = new Engine(
+    home,
+    settings,
+    new Runtimes([native], settings.runtime),
+    log,
+    path.join(import.meta.dirname, 'sync-worker.js'),
+    () => {
+      wiped = true;
+      leave('wiped');
+    },
+  );
   let idle: NodeJS.Timeout | undefined;
   let leaving = false;
   let stopping = false;

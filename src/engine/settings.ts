@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { CoppiceError } from '../protocol/errors.ts';
+import { type RuntimeName, runtimeName } from '../protocol/schemas/common.ts';
 
 export interface EngineSettings {
   /** Operations at once. */
@@ -7,6 +8,8 @@ export interface EngineSettings {
   /** Without clients and work for so long, the engine stops. */
   readonly idleStopSeconds: number;
   readonly defaultImage: string | undefined;
+  /** Where new images go; `auto`: native where that works, else docker. */
+  readonly runtime: RuntimeName | 'auto';
   /** Bytes kept of each output stream. */
   readonly outputCap: number | undefined;
   /** Living sandboxes at once. */
@@ -19,9 +22,19 @@ export function readSettings(env: NodeJS.ProcessEnv): EngineSettings {
     concurrency: whole(env, 'COPPICE_CONCURRENCY', 1) ?? Math.max(8, availableParallelism() * 2),
     idleStopSeconds: whole(env, 'COPPICE_IDLE_STOP', 1) ?? 600,
     defaultImage: env.COPPICE_IMAGE || undefined,
+    runtime: runtimeSetting(env.COPPICE_RUNTIME),
     outputCap: whole(env, 'COPPICE_OUTPUT_CAP', 1024),
     maxSandboxes: whole(env, 'COPPICE_MAX_SANDBOXES', 1) ?? 256,
   };
+}
+
+function runtimeSetting(text = ''): EngineSettings['runtime'] {
+  if (text === '' || text === 'auto') return 'auto';
+  const name = runtimeName.safeParse(text);
+  if (name.success) return name.data;
+  throw new CoppiceError('invalid_input', `COPPICE_RUNTIME must be auto, native or docker, not ${text}`, {
+    field: 'COPPICE_RUNTIME',
+  });
 }
 
 function whole(env: NodeJS.ProcessEnv, name: string, least: number): number | undefined {

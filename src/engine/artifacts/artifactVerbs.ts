@@ -1,6 +1,6 @@
-import type { Runtime } from '../../runtimes/runtime.ts';
 import type { Handlers } from '../call.ts';
 import { type ImageRecord, type ImageStore, toRuntimeImage } from '../images/imageStore.ts';
+import type { Runtimes } from '../runtimes.ts';
 import { compareImages } from './compareImages.ts';
 import { download } from './download.ts';
 import { readFile } from './readFile.ts';
@@ -8,8 +8,8 @@ import { readFile } from './readFile.ts';
 type ArtifactVerb = 'list_files' | 'read_file' | 'grep' | 'diff' | 'download';
 
 /** Looking into images and taking things out of them; no container is started for any of it. */
-export function artifactVerbs(images: ImageStore, runtime: Runtime, home: string): Pick<Handlers, ArtifactVerb> {
-  const filesOf = (image: ImageRecord) => runtime.files(toRuntimeImage(image));
+export function artifactVerbs(images: ImageStore, runtimes: Runtimes, home: string): Pick<Handlers, ArtifactVerb> {
+  const filesOf = (image: ImageRecord) => runtimes.of(image).files(toRuntimeImage(image));
   return {
     async list_files(request) {
       const image = images.resolve(request.image);
@@ -37,7 +37,7 @@ export function artifactVerbs(images: ImageStore, runtime: Runtime, home: string
       });
       return { image: image.uuid, matches: [...matches], truncated, files_searched: filesSearched };
     },
-    diff: (request, call) => compareImages(images, runtime, request, call),
+    diff: (request, call) => compareImages(images, runtimes, request, call),
     async download(request, call) {
       const image = images.resolve(request.image);
       images.touch(image.uuid);

@@ -1,14 +1,14 @@
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
-import type { Runtime } from '../../runtimes/runtime.ts';
 import type { Call } from '../call.ts';
 import { type ImageRecord, type ImageStore, toRuntimeImage } from '../images/imageStore.ts';
+import type { Runtimes } from '../runtimes.ts';
 import { withText } from './textDiff.ts';
 
 /** The verb `diff`: what an image has that another, by default its parent, has not. */
 export async function compareImages(
   images: ImageStore,
-  runtime: Runtime,
+  runtimes: Runtimes,
   request: VerbRequest<'diff'>,
   call: Call,
 ): Promise<VerbResult<'diff'>> {
@@ -16,6 +16,8 @@ export async function compareImages(
   const against = request.against === undefined ? parentOf(images, image) : images.resolve(request.against, 'against');
   // A root has no parent, so nothing was done to one.
   if (!against) return { image: image.uuid, against: null, entries: [], total: 0, added_bytes: 0 };
+  const runtime = runtimes.of(image);
+  if (against.runtime !== image.runtime) throw acrossRuntimes(image, against);
   const [before, after] = [toRuntimeImage(against), toRuntimeImage(image)];
   const entries =
     against.uuid === image.uuid ? [] : await runtime.diff(before, after, { path: request.path, signal: call.signal });
@@ -29,6 +31,14 @@ export async function compareImages(
     total: entries.length,
     added_bytes: entries.reduce((sum, entry) => sum + (entry.change === 'D' ? 0 : entry.size), 0),
   };
+}
+
+function acrossRuntimes(image: ImageRecord, against: ImageRecord): CoppiceError {
+  return new CoppiceError(
+    'unsupported',
+    `image ${image.uuid} is of the runtime ${image.runtime}, ${against.uuid} of ${against.runtime}: they cannot be compared`,
+    { field: 'against', fix: 'Compare images of one runtime; coppice images shows which is which.' },
+  );
 }
 
 function parentOf(images: ImageStore, image: ImageRecord): ImageRecord | undefined {

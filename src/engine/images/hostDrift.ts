@@ -5,24 +5,24 @@ const FRESH_MS = 1_000;
 
 /** Knows whether the machine still is what a `host:` image was made from (decision 14). */
 export class HostDrift {
-  readonly #runtime: Runtime;
+  readonly #native: Runtime;
   readonly #images: ImageStore;
   /** Image → the root it came from; neither ever changes. */
   readonly #roots = new Map<string, ImageOrigin>();
   #identity: string | undefined;
   #lookedAt = 0;
 
-  constructor(runtime: Runtime, images: ImageStore) {
-    this.#runtime = runtime;
+  constructor(native: Runtime, images: ImageStore) {
+    this.#native = native;
     this.#images = images;
     images.tellDriftBy(image => this.drifted(image));
   }
 
   /** Looks at the machine again, unless that was done a moment ago. */
   async refresh(): Promise<void> {
-    if (this.#runtime.name !== 'native' || Date.now() - this.#lookedAt < FRESH_MS) return;
+    if (process.platform !== 'linux' || Date.now() - this.#lookedAt < FRESH_MS) return;
     this.#lookedAt = Date.now();
-    this.#identity = await this.#runtime.identify({ kind: 'host' });
+    this.#identity = await this.#native.identify({ kind: 'host' });
   }
 
   /** Whoever runs from it will want to know; the look takes milliseconds, so it comes behind. */

@@ -1,5 +1,5 @@
-import type { Runtime, RuntimeImage } from '../../runtimes/runtime.ts';
 import type { BranchStore } from '../branches/branchStore.ts';
+import type { Runtimes } from '../runtimes.ts';
 import { type ImageRecord, type ImageStore, toRuntimeImage } from './imageStore.ts';
 
 /** Why an image stays unless it is forced to go. */
@@ -10,6 +10,9 @@ export interface Hold {
   readonly cure: string;
 }
 
+/** An image as its runtime knows it. */
+export type HeldImage = Pick<ImageRecord, 'uuid' | 'data' | 'runtime'>;
+
 /** Image → the operation or sandbox that runs from it. */
 export type InUse = () => ReadonlyMap<string, string>;
 
@@ -18,14 +21,14 @@ export class ImageRemoval {
   readonly images: ImageStore;
   readonly branches: BranchStore;
   readonly inUse: InUse;
-  readonly #runtime: Runtime;
+  readonly #runtimes: Runtimes;
   /** Forced to go while something ran from them: their files are freed later, at the latest when an engine starts. */
   #leftBehind: ImageRecord[] = [];
 
-  constructor(images: ImageStore, branches: BranchStore, runtime: Runtime, inUse: InUse) {
+  constructor(images: ImageStore, branches: BranchStore, runtimes: Runtimes, inUse: InUse) {
     this.images = images;
     this.branches = branches;
-    this.#runtime = runtime;
+    this.#runtimes = runtimes;
     this.inUse = inUse;
   }
 
@@ -65,15 +68,19 @@ export class ImageRemoval {
     const inUse = this.inUse();
     const pending = [...this.#leftBehind, ...gone];
     this.#leftBehind = pending.filter(image => inUse.has(image.uuid));
-    return this.discard(pending.filter(image => !inUse.has(image.uuid)).map(toRuntimeImage));
+    return this.discard(pending.filter(image => !inUse.has(image.uuid)));
   }
 
   /** Takes what no record names off the disk, but for what other images share with it; answers the bytes freed. */
-  async discard(gone: readonly RuntimeImage[]): Promise<number> {
+  async discard(gone: readonly HeldImage[]): Promise<number> {
     if (gone.length === 0) return 0;
-    const others = [...this.images.living(), ...this.#leftBehind].map(toRuntimeImage);
+    const others = [...this.images.living(), ...this.#leftBehind];
     let freed = 0;
-    for (const image of gone) freed += await this.#runtime.removeImage(image, others);
+    for (const image of gone) {
+      const runtime = this.#runtimes.of(image);
+      const staying = others.filter(other => other.runtime === image.runtime).map(toRuntimeImage);
+      freed += await runtime.removeImage(toRuntimeImage(image), staying);
+    }
     return freed;
   }
 }

@@ -1,5 +1,6 @@
 import { CoppiceError } from '../../protocol/errors.ts';
 import { type ImageReference, parseImageReference } from '../../protocol/names.ts';
+import type { RuntimeName } from '../../protocol/schemas/common.ts';
 import type { ImageConfig, ImageView } from '../../protocol/schemas/images.ts';
 import type { RuntimeImage } from '../../runtimes/runtime.ts';
 import type { EventBus } from '../eventBus.ts';
@@ -7,7 +8,7 @@ import type { Database } from '../store/database.ts';
 
 export interface ImageRecord {
   readonly uuid: string;
-  readonly runtime: 'native' | 'docker';
+  readonly runtime: RuntimeName;
   readonly data: unknown;
   readonly config: ImageConfig;
   readonly parent: string | null;
@@ -29,7 +30,7 @@ export type ImageOrigin = Pick<ImageRecord, 'parent' | 'source' | 'digest'>;
 
 interface Row {
   readonly uuid: string;
-  readonly runtime: 'native' | 'docker';
+  readonly runtime: RuntimeName;
   readonly data: string;
   readonly config: string;
   readonly parent: string | null;
@@ -330,7 +331,10 @@ export class ImageStore {
   }
 }
 
-export const toRuntimeImage = (image: ImageRecord): RuntimeImage => ({ uuid: image.uuid, data: image.data });
+export const toRuntimeImage = (image: Pick<ImageRecord, 'uuid' | 'data'>): RuntimeImage => ({
+  uuid: image.uuid,
+  data: image.data,
+});
 
 function notFound(text: string, field: string): CoppiceError {
   return new CoppiceError('image_not_found', `no image ${text}`, {

@@ -2,30 +2,32 @@ import { randomUUID } from 'node:crypto';
 import { CoppiceError, invalidInput } from '../../protocol/errors.ts';
 import { isTagName } from '../../protocol/names.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
-import type { ImageSource, Runtime, RuntimeImage } from '../../runtimes/runtime.ts';
+import type { ImageSource, Runtime } from '../../runtimes/runtime.ts';
 import type { Call } from '../call.ts';
 import type { Operations } from '../operations/operations.ts';
+import type { Runtimes } from '../runtimes.ts';
+import type { HeldImage } from './imageRemoval.ts';
 import type { ImageRecord, ImageStore } from './imageStore.ts';
 
 type Request = VerbRequest<'import_image'>;
 type Result = VerbResult<'import_image'>;
 
 /** Takes images that no record names off the disk. */
-type Discard = (images: readonly RuntimeImage[]) => Promise<unknown>;
+type Discard = (images: readonly HeldImage[]) => Promise<unknown>;
 
 /** The verb `import_image`: looks first whether it is already here, by the source's identity. */
 export class ImportImage {
   readonly #images: ImageStore;
   readonly #operations: Operations;
-  readonly #runtime: Runtime;
+  readonly #runtimes: Runtimes;
   readonly #discard: Discard;
   /** Imports of one source that are going on: who asks meanwhile waits for the same operation. */
   readonly #going = new Map<string, string>();
 
-  constructor(images: ImageStore, operations: Operations, runtime: Runtime, discard: Discard) {
+  constructor(images: ImageStore, operations: Operations, runtimes: Runtimes, discard: Discard) {
     this.#images = images;
     this.#operations = operations;
-    this.#runtime = runtime;
+    this.#runtimes = runtimes;
     this.#discard = discard;
   }
 
@@ -33,12 +35,13 @@ export class ImportImage {
     const source = parseSource(request.registry_url);
     if (request.platform !== undefined)
       throw invalidInput('platform', `${source.kind}: has no platform to choose from`, 'Leave it out.');
-    const here = request.force ? undefined : await this.#alreadyHere(source);
+    const runtime = await this.#runtimeFor(source, request);
+    const here = request.force ? undefined : await this.#alreadyHere(source, runtime);
     if (here) return this.#alreadyPresent(here, request.tag);
 
-    const key = `${request.registry_url} ${request.tag ?? ''}`;
+    const key = `${runtime.name} ${request.registry_url} ${request.tag ?? ''}`;
     const going = this.#going.get(key);
-    const id = going ?? this.#start(source, request, call);
+    const id = going ?? this.#start(source, runtime, request, call);
     if (going === undefined) {
       this.#going.set(key, id);
       void this.#operations.ended(id).then(() => this.#going.delete(key));
@@ -54,7 +57,7 @@ export class ImportImage {
 
   /** The machine as it is now, imported when it is not here yet or has changed. */
   async host(signal: AbortSignal, call: Omit<Call, 'signal'>): Promise<ImageRecord> {
-    const here = await this.#alreadyHere({ kind: 'host' });
+    const here = await this.#alreadyHere({ kind: 'host' }, this.#runtimes.of({ runtime: 'native' }));
     if (here) return here;
     const result = await this.call(
       { registry_url: 'host:', wait: true, force: false, timeout: 0 },
@@ -68,9 +71,25 @@ export class ImportImage {
     });
   }
 
-  async #alreadyHere(source: ImageSource): Promise<ImageRecord | undefined> {
-    const digest = await this.#runtime.identify(source);
-    return digest === undefined ? undefined : this.#images.byDigest(this.#runtime.name, digest)[0];
+  async #runtimeFor(source: ImageSource, request: Request): Promise<Runtime> {
+    if (source.kind !== 'host')
+      return request.runtime === undefined
+        ? this.#runtimes.preferred()
+        : this.#runtimes.of({ runtime: request.runtime });
+    if (request.runtime === undefined || request.runtime === 'native') return this.#runtimes.of({ runtime: 'native' });
+    throw new CoppiceError(
+      'unsupported',
+      '`host:` is of the native runtime alone: it lies on this machine’s own files',
+      {
+        field: 'runtime',
+        fix: 'Import an image for docker, as rootfs:/path/to.tar, or use the runtime native.',
+      },
+    );
+  }
+
+  async #alreadyHere(source: ImageSource, runtime: Runtime): Promise<ImageRecord | undefined> {
+    const digest = await runtime.identify(source);
+    return digest === undefined ? undefined : this.#images.byDigest(runtime.name, digest)[0];
   }
 
   #alreadyPresent(here: ImageRecord, tag: string | undefined): Result {
@@ -102,7 +121,7 @@ export class ImportImage {
     return this.#images.find(uuid)!;
   }
 
-  #start(source: ImageSource, request: Request, call: Call): string {
+  #start(source: ImageSource, runtime: Runtime, request: Request, call: Call): string {
     const uuid = randomUUID();
     const record = this.#operations.start(
       {
@@ -112,13 +131,13 @@ export class ImportImage {
         input: { ...request },
         disposable: false,
         directoryStateId: null,
-        runtime: this.#runtime.name,
+        runtime: runtime.name,
         client: call.client.kind,
         hints: [],
       },
       call.client.id,
       async job => {
-        const imported = await this.#runtime.importImage(source, {
+        const imported = await runtime.importImage(source, {
           uuid,
           signal: job.signal,
           progress: (message, done, total) =>
@@ -130,7 +149,7 @@ export class ImportImage {
         });
         const image = {
           uuid,
-          runtime: this.#runtime.name,
+          runtime: runtime.name,
           data: imported.data,
           config: imported.config,
           parent: null,

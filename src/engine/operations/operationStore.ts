@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ErrorCode, WireError } from '../../protocol/errors.ts';
-import type { OperationKind, OperationStatus } from '../../protocol/schemas/common.ts';
+import type { OperationKind, OperationStatus, RuntimeName } from '../../protocol/schemas/common.ts';
 import type { StepResult } from '../../protocol/schemas/operations.ts';
 import type { Database } from '../store/database.ts';
 
@@ -15,7 +15,7 @@ export interface OperationRecord {
   readonly input: Readonly<Record<string, unknown>>;
   readonly disposable: boolean;
   readonly directoryStateId: string | null;
-  readonly runtime: 'native' | 'docker';
+  readonly runtime: RuntimeName;
   readonly client: string;
   readonly exitCode: number | null;
   readonly signal: string | null;
@@ -212,7 +212,7 @@ function toRecord(row: Row): OperationRecord {
     input: JSON.parse(row.input as string),
     disposable: row.disposable === 1,
     directoryStateId: row.directory_state_id as string | null,
-    runtime: row.runtime as 'native' | 'docker',
+    runtime: row.runtime as RuntimeName,
     client: row.client as string,
     exitCode: row.exit_code as number | null,
     signal: row.signal as string | null,

@@ -1,11 +1,13 @@
 import { invalidInput, toWireError } from '../../protocol/errors.ts';
 import type { StepResult } from '../../protocol/schemas/operations.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
-import type { ProcessExit, ProcessSpec, Runtime, RuntimeImage, SandboxSpec } from '../../runtimes/runtime.ts';
+import type { ProcessExit, ProcessSpec, SandboxSpec } from '../../runtimes/runtime.ts';
 import type { BranchStore } from '../branches/branchStore.ts';
 import type { Call } from '../call.ts';
 import type { FileStore } from '../files/fileStore.ts';
+import type { HeldImage } from '../images/imageRemoval.ts';
 import type { ImageRecord, ImageStore } from '../images/imageStore.ts';
+import type { Runtimes } from '../runtimes.ts';
 import type { Spools } from '../store/spools.ts';
 import type { StateLayers } from '../sync/stateLayers.ts';
 import { chainHint, outcomeHints } from './hints.ts';
@@ -39,11 +41,11 @@ interface RunParts {
   readonly spools: Spools;
   readonly operations: Operations;
   readonly startImages: StartImages;
-  readonly runtime: Runtime;
+  readonly runtimes: Runtimes;
   /** Counts an image's bytes when nobody waits. */
-  readonly measureLater: (image: RuntimeImage) => void;
+  readonly measureLater: (image: HeldImage) => void;
   /** Takes images that no record names off the disk. */
-  readonly discard: (images: readonly RuntimeImage[]) => Promise<unknown>;
+  readonly discard: (images: readonly HeldImage[]) => Promise<unknown>;
 }
 
 /** The verb `run`: one operation, one sandbox a command, one image a kept change. */
@@ -73,7 +75,7 @@ export class Run {
         input: recordedInput(request),
         disposable: !kept,
         directoryStateId: request.directory_state_id ?? null,
-        runtime: this.#parts.runtime.name,
+        runtime: start.image.runtime,
         client: call.client.kind,
         hints: hint === undefined ? [] : [hint],
       },
@@ -111,7 +113,7 @@ export class Run {
           `${job.operation.id}${commands.length > 1 ? `-${index}` : ''}`,
           job.operation.id,
         );
-        last = await runOnce(this.#parts.runtime, spec, job, { keep: kept, deadline });
+        last = await runOnce(this.#parts.runtimes.of(start.image), spec, job, { keep: kept, deadline });
         changed ||= last.changed;
         if (last.kept) {
           images.push({
@@ -233,7 +235,7 @@ export class Run {
   }
 
   #discard(kept: readonly KeptImage[]): Promise<unknown> {
-    return this.#parts.discard(kept.map(({ record }) => ({ uuid: record.uuid, data: record.data })));
+    return this.#parts.discard(kept.map(({ record }) => record));
   }
 }
 

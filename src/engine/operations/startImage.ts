@@ -1,7 +1,7 @@
 import { CoppiceError } from '../../protocol/errors.ts';
-import type { Runtime } from '../../runtimes/runtime.ts';
 import type { BranchStore } from '../branches/branchStore.ts';
 import type { ImageRecord, ImageStore } from '../images/imageStore.ts';
+import type { Runtimes } from '../runtimes.ts';
 
 export interface StartImage {
   readonly image: ImageRecord;
@@ -13,7 +13,7 @@ export interface StartImage {
 export class StartImages {
   readonly #images: ImageStore;
   readonly #branches: BranchStore;
-  readonly #runtime: Runtime;
+  readonly #runtimes: Runtimes;
   readonly #importHost: (signal: AbortSignal) => Promise<ImageRecord>;
   readonly #found: (image: ImageRecord) => void;
   readonly #defaultImage: string | undefined;
@@ -21,7 +21,7 @@ export class StartImages {
   constructor(parts: {
     readonly images: ImageStore;
     readonly branches: BranchStore;
-    readonly runtime: Runtime;
+    readonly runtimes: Runtimes;
     readonly importHost: (signal: AbortSignal) => Promise<ImageRecord>;
     /** Told of every image that something is about to start from. */
     readonly found?: (image: ImageRecord) => void;
@@ -29,7 +29,7 @@ export class StartImages {
   }) {
     this.#images = parts.images;
     this.#branches = parts.branches;
-    this.#runtime = parts.runtime;
+    this.#runtimes = parts.runtimes;
     this.#importHost = parts.importHost;
     this.#found = parts.found ?? (() => {});
     this.#defaultImage = parts.defaultImage;
@@ -55,18 +55,16 @@ export class StartImages {
   }
 
   async #host(byDefault: boolean, signal: AbortSignal): Promise<ImageRecord> {
-    if (this.#runtime.name === 'native') return this.#importHost(signal);
+    const native = !byDefault || (await this.#runtimes.preferred()).name === 'native';
+    signal.throwIfAborted();
+    if (native) return this.#importHost(signal);
     const some = this.#images.list({}, 5, 0).images.map(image => image.tag ?? image.uuid);
-    throw new CoppiceError(
-      byDefault ? 'invalid_input' : 'unsupported',
-      byDefault ? 'no image was named and there is no default' : '`host:` needs the native runtime',
-      {
-        field: 'image',
-        fix:
-          some.length > 0
-            ? `Name one: ${some.join(', ')}.`
-            : 'Import one first: coppice import docker://python:3.11-slim.',
-      },
-    );
+    throw new CoppiceError('invalid_input', 'no image was named, and the docker runtime has no default', {
+      field: 'image',
+      fix:
+        some.length > 0
+          ? `Name one: ${some.join(', ')}.`
+          : 'Import one first: coppice import docker://python:3.11-slim.',
+    });
   }
 }

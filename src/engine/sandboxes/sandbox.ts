@@ -1,16 +1,17 @@
 import { CoppiceError, toWireError, type WireError } from '../../protocol/errors.ts';
 import type { SandboxStatus, SandboxView } from '../../protocol/schemas/sandboxes.ts';
 import type { VerbRequest } from '../../protocol/verbs.ts';
-import type { ProcessSpec, Runtime, RuntimeProcess, RuntimeSandbox, SandboxSpec } from '../../runtimes/runtime.ts';
+import type { ProcessSpec, RuntimeProcess, RuntimeSandbox, SandboxSpec } from '../../runtimes/runtime.ts';
 import { type ImageRecord, toRuntimeImage } from '../images/imageStore.ts';
 import type { Log } from '../log.ts';
 import type { OutputFeed } from '../operations/outputFeed.ts';
+import type { Runtimes } from '../runtimes.ts';
 import type { Spools } from '../store/spools.ts';
 import type { StateOver } from '../sync/stateLayers.ts';
 import { SandboxProcess } from './sandboxProcess.ts';
 
 export interface SandboxTools {
-  readonly runtime: Runtime;
+  readonly runtimes: Runtimes;
   readonly spools: Spools;
   readonly feed: OutputFeed;
   readonly log: Log;
@@ -123,7 +124,7 @@ export class Sandbox {
     this.#abandoned.signal.throwIfAborted();
     this.#advance('creating');
     const { request, laid } = this.#new;
-    return this.#tools.runtime.create({
+    return this.#tools.runtimes.of(image).create({
       id: this.id,
       image: toRuntimeImage(image),
       main: request.command && this.#spec(this.mainId, { command: request.command, env: {} }, image),
@@ -323,7 +324,7 @@ export class Sandbox {
       tags: [...this.tags],
       command: request.command ?? null,
       exit_code: main?.exitCode ?? null,
-      runtime: this.#tools.runtime.name,
+      runtime: this.#record?.runtime ?? this.#tools.runtimes.all[0]!.name,
       created_at: new Date(this.#createdAt).toISOString(),
       finished_at: this.#finishedAt === undefined ? null : new Date(this.#finishedAt).toISOString(),
       detached: this.lease === undefined,

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { SandboxStatus } from '../../protocol/schemas/sandboxes.ts';
 import type { VerbRequest } from '../../protocol/verbs.ts';
-import type { Runtime } from '../../runtimes/runtime.ts';
 import type { Call } from '../call.ts';
 import type { EventBus } from '../eventBus.ts';
 import type { ImageStore } from '../images/imageStore.ts';
 import type { Log } from '../log.ts';
 import type { OutputFeed } from '../operations/outputFeed.ts';
 import type { StartImages } from '../operations/startImage.ts';
+import type { Runtimes } from '../runtimes.ts';
 import type { Spools } from '../store/spools.ts';
 import { isOver, type LaidOver, mainProcessOf, Sandbox } from './sandbox.ts';
 import type { SandboxProcess } from './sandboxProcess.ts';
@@ -17,7 +17,7 @@ import type { SandboxProcess } from './sandboxProcess.ts';
 const KEPT_FINISHED = 200;
 
 export interface SandboxesParts {
-  readonly runtime: Runtime;
+  readonly runtimes: Runtimes;
   readonly images: ImageStore;
   readonly startImages: StartImages;
   readonly spools: Spools;
@@ -45,7 +45,7 @@ export class Sandboxes {
     if (this.living >= this.#parts.limit) throw tooMany(this.#parts.limit);
     const sandbox = new Sandbox(
       {
-        runtime: this.#parts.runtime,
+        runtimes: this.#parts.runtimes,
         spools: this.#parts.spools,
         feed: this.#parts.feed,
         log: this.#parts.log,

@@ -6,12 +6,13 @@ import { CoppiceError, invalidInput } from '../../protocol/errors.ts';
 import type { FileEntry } from '../../protocol/schemas/files.ts';
 import type { Applied } from '../../protocol/schemas/states.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
-import type { ImageFiles, Runtime } from '../../runtimes/runtime.ts';
+import type { ImageFiles } from '../../runtimes/runtime.ts';
 import { fromText, toText } from '../../workspace/bytePath.ts';
 import { type ExcludeOptions, Excludes, IGNORE_FILES } from '../../workspace/excludes.ts';
 import type { Call } from '../call.ts';
 import { type ImageRecord, type ImageStore, toRuntimeImage } from '../images/imageStore.ts';
 import type { OperationStore } from '../operations/operationStore.ts';
+import type { Runtimes } from '../runtimes.ts';
 import type { Blobs } from '../store/blobs.ts';
 import type { StateRecord, StateStore } from './stateStore.ts';
 
@@ -37,20 +38,20 @@ export class Apply {
   readonly #operations: OperationStore;
   readonly #states: StateStore;
   readonly #blobs: Blobs;
-  readonly #runtime: Runtime;
+  readonly #runtimes: Runtimes;
 
   constructor(parts: {
     readonly images: ImageStore;
     readonly operations: OperationStore;
     readonly states: StateStore;
     readonly blobs: Blobs;
-    readonly runtime: Runtime;
+    readonly runtimes: Runtimes;
   }) {
     this.#images = parts.images;
     this.#operations = parts.operations;
     this.#states = parts.states;
     this.#blobs = parts.blobs;
-    this.#runtime = parts.runtime;
+    this.#runtimes = parts.runtimes;
   }
 
   async call(request: VerbRequest<'apply'>, call: Call): Promise<VerbResult<'apply'>> {
@@ -63,7 +64,7 @@ export class Apply {
     if (!statSync(to, { throwIfNoEntry: false })?.isDirectory())
       throw new CoppiceError('not_a_directory', `no folder ${to}`, { field: 'to' });
     const wanted = filterOf(request.paths);
-    const comparison = new Comparison(this.#runtime.files(toRuntimeImage(image)), inside, to);
+    const comparison = new Comparison(this.#runtimes.of(image).files(toRuntimeImage(image)), inside, to);
     try {
       const base = this.#baseEntries(state, below);
       const theirs = await comparison.list(await this.#touched(past, inside, call.signal));
@@ -117,7 +118,7 @@ export class Apply {
     for (const child of past) {
       const parent = child.parent === null ? undefined : this.#images.find(child.parent);
       if (!parent) continue;
-      for (const entry of await this.#runtime.diff(toRuntimeImage(parent), toRuntimeImage(child), {
+      for (const entry of await this.#runtimes.of(child).diff(toRuntimeImage(parent), toRuntimeImage(child), {
         path: inside,
         signal,
       })) {

@@ -52,6 +52,7 @@ export const importImageInput = z.strictObject({
     .min(1, 'must not be empty')
     .describe('`host:`, `rootfs:/path/to.tar` or folder; registries: `docker://name:tag`'),
   tag: common.tagName.optional(),
+  runtime: common.runtimeName.optional().describe('Where the image shall live; the default is what works here'),
   wait: z.boolean().default(true),
   force: z.boolean().default(false).describe('Import again although it is here'),
   platform: z

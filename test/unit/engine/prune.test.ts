@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { ImageRemoval } from '../../../src/engine/images/imageRemoval.ts';
 import { prune } from '../../../src/engine/images/prune.ts';
 import { removeImage } from '../../../src/engine/images/removeImage.ts';
+import { Runtimes } from '../../../src/engine/runtimes.ts';
 import { CoppiceError } from '../../../src/protocol/errors.ts';
 import type { VerbRequest } from '../../../src/protocol/verbs.ts';
 import type { Runtime, RuntimeImage } from '../../../src/runtimes/runtime.ts';
@@ -29,12 +30,13 @@ beforeEach(() => {
   inUse = new Map();
   freed = [];
   const runtime = {
+    name: 'native',
     removeImage: async (image: RuntimeImage, others: readonly RuntimeImage[]) => {
       freed.push({ image: image.uuid, others: others.map(kept => kept.uuid) });
       return 10;
     },
   } as unknown as Runtime;
-  removal = new ImageRemoval(parts.images, parts.branches, runtime, () => inUse);
+  removal = new ImageRemoval(parts.images, parts.branches, new Runtimes([runtime]), () => inUse);
   for (const [image, parent] of [
     [base, null],
     [child, base],

@@ -6,6 +6,7 @@ import { ImageRemoval } from '../../../src/engine/images/imageRemoval.ts';
 import { ImportImage } from '../../../src/engine/images/importImage.ts';
 import { Run } from '../../../src/engine/operations/run.ts';
 import { StartImages } from '../../../src/engine/operations/startImage.ts';
+import { Runtimes } from '../../../src/engine/runtimes.ts';
 import { Blobs } from '../../../src/engine/store/blobs.ts';
 import type { StateLayers } from '../../../src/engine/sync/stateLayers.ts';
 import { CoppiceError } from '../../../src/protocol/errors.ts';
@@ -46,11 +47,12 @@ beforeEach(() => {
     },
   } as unknown as Runtime;
   files = new FileStore(parts.database, new Blobs(parts.home));
-  const removal = new ImageRemoval(parts.images, parts.branches, runtime, () => new Map());
+  const runtimes = new Runtimes([runtime]);
+  const removal = new ImageRemoval(parts.images, parts.branches, runtimes, () => new Map());
   const discard = removal.discard.bind(removal);
   const startImages = new StartImages({
     ...parts,
-    runtime,
+    runtimes,
     defaultImage: undefined,
     importHost: () => Promise.reject(new Error('not here')),
   });
@@ -60,10 +62,10 @@ beforeEach(() => {
     files,
     stateLayers: noStates,
     startImages,
-    runtime,
+    runtimes,
     discard,
   });
-  imports = new ImportImage(parts.images, parts.operations, runtime, discard);
+  imports = new ImportImage(parts.images, parts.operations, runtimes, discard);
 });
 
 afterEach(async () => {

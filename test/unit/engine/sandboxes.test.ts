@@ -7,6 +7,7 @@ import { dispatch } from '../../../src/engine/dispatch.ts';
 import { FileStore } from '../../../src/engine/files/fileStore.ts';
 import { operationVerbs } from '../../../src/engine/operations/operationVerbs.ts';
 import { StartImages } from '../../../src/engine/operations/startImage.ts';
+import { Runtimes } from '../../../src/engine/runtimes.ts';
 import { Sandboxes } from '../../../src/engine/sandboxes/sandboxes.ts';
 import { sandboxVerbs } from '../../../src/engine/sandboxes/sandboxVerbs.ts';
 import { Snapshots } from '../../../src/engine/sandboxes/snapshots.ts';
@@ -35,18 +36,18 @@ afterEach(async () => {
 function make(limit = 256): void {
   parts = new Parts({ concurrency: 1 });
   forced = new ForcedRuntime();
-  const { runtime } = forced;
+  const runtimes = new Runtimes([forced.runtime]);
   parts.image(image);
   parts.images.setTag(image, 'base');
   importHost = async () => assert.fail('nobody asked for host:');
   const startImages = new StartImages({
     images: parts.images,
     branches: parts.branches,
-    runtime,
+    runtimes,
     importHost: signal => importHost(signal),
     defaultImage: undefined,
   });
-  sandboxes = new Sandboxes({ ...parts, runtime, startImages, limit, events: parts.events });
+  sandboxes = new Sandboxes({ ...parts, runtimes, startImages, limit, events: parts.events });
   const files = new FileStore(parts.database, new Blobs(parts.home));
   handlers = {
     ...sandboxVerbs(sandboxes, new Snapshots(parts.images, parts.operations), files, noStates),
