@@ -163,6 +163,7 @@ export class Engine {
         wiped: onWiped,
       }),
       run: (request, call) => run.call(request, call),
+      run_again: (request, call) => run.again(request.operation_id, call),
       upload: (request, call) => files.upload(request, call),
     };
   }

@@ -10,6 +10,7 @@ import * as states from './schemas/states.ts';
 /** Every verb's input and result. The engine validates with these; `src/verbs` describes them for people and agents. */
 export const verbSchemas = {
   run: { input: operations.runInput, result: operations.runResult },
+  run_again: { input: operations.runAgainInput, result: operations.started },
   list_operations: { input: operations.listOperationsInput, result: operations.listOperationsResult },
   get_operation: { input: operations.getOperationInput, result: operations.operationResult },
   read_output: { input: operations.readOutputInput, result: operations.readOutputResult },

@@ -593,3 +593,46 @@ function anyProcess(text: string): boolean {
   const all = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' });
   return all.split('\n').some(line => line.includes(text) && !line.startsWith('ps '));
 }
+
+describe('runs in groups', () => {
+  test('no more than the limit run at once, and the group is found again with its labels', async () => {
+    const group = { id: 'sweep-1', concurrency: 2 };
+    const ids = await Promise.all([1, 2, 3, 4, 5].map(n => start('sleep 0.3', { group, labels: { n: String(n) } })));
+    const { operations, total } = await engine.client.call('list_operations', { group: 'sweep-1' });
+    assert.equal(total, 5);
+    assert.deepEqual(new Set(operations.map(({ labels }) => labels.n)), new Set(['1', '2', '3', '4', '5']));
+    const { results } = await engine.client.call('wait_operations', { operation_ids: ids });
+    const spans = Object.values(results).map(({ started_at, finished_at }) => [
+      Date.parse(started_at!),
+      Date.parse(finished_at!),
+    ]);
+    // In the middle of a run: the end of one is recorded a moment after the next has started.
+    const most = Math.max(
+      ...spans.map(([at]) => spans.filter(([from, to]) => from! <= at! + 150 && at! + 150 < to!).length),
+    );
+    assert.equal(most, 2);
+  });
+
+  test('a run is run again as it was, in its group', async () => {
+    const first = await run('echo "$WORD"; exit 3', {
+      env: { WORD: 'same' },
+      group: { id: 'again' },
+      labels: { a: 'b' },
+    });
+    const again = await engine.client.call('run_again', { operation_id: first.operation_id });
+    await engine.client.call('wait_operations', { operation_ids: [again.operation_id] });
+    const second = await operation(again.operation_id);
+    assert.deepEqual(
+      [second.stdout, second.exit_code, second.image, second.group, second.labels],
+      ['same\n', 3, image, 'again', { a: 'b' }],
+    );
+  });
+
+  test('what was not recorded cannot be given again', async () => {
+    const secret = await run('true', { secrets: { KEY: 'x' } });
+    await assert.rejects(
+      engine.client.call('run_again', { operation_id: secret.operation_id }),
+      /secrets were not kept/,
+    );
+  });
+});

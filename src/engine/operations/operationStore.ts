@@ -15,6 +15,8 @@ export interface OperationRecord {
   readonly input: Readonly<Record<string, unknown>>;
   readonly disposable: boolean;
   readonly directoryStateId: string | null;
+  readonly group: string | null;
+  readonly labels: Readonly<Record<string, string>>;
   readonly runtime: RuntimeName;
   readonly client: string;
   readonly exitCode: number | null;
@@ -39,7 +41,8 @@ export interface OperationRecord {
 export type NewOperation = Pick<
   OperationRecord,
   'kind' | 'title' | 'image' | 'input' | 'disposable' | 'directoryStateId' | 'runtime' | 'client' | 'hints'
->;
+> &
+  Partial<Pick<OperationRecord, 'group' | 'labels'>>;
 
 /** How an operation ended. */
 export type OperationEnd = Pick<
@@ -67,6 +70,7 @@ export const finished = (status: OperationStatus): boolean =>
 export interface OperationFilter {
   readonly statuses?: readonly OperationStatus[] | undefined;
   readonly kind?: OperationKind | undefined;
+  readonly group?: string | undefined;
   readonly since?: number | undefined;
   readonly until?: number | undefined;
 }
@@ -84,8 +88,8 @@ export class OperationStore {
   insert(operation: NewOperation): OperationRecord {
     const id = `op-${randomBytes(8).toString('hex')}`;
     this.#database.run(
-      `INSERT INTO operations (id, kind, status, title, image, input, disposable, directory_state_id, runtime, client, hints, created_at)
-       VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO operations (id, kind, status, title, image, input, disposable, directory_state_id, group_id, labels, runtime, client, hints, created_at)
+       VALUES (?, ?, 'PENDING', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       id,
       operation.kind,
       operation.title,
@@ -93,6 +97,8 @@ export class OperationStore {
       JSON.stringify(operation.input),
       operation.disposable ? 1 : 0,
       operation.directoryStateId,
+      operation.group ?? null,
+      JSON.stringify(operation.labels ?? {}),
       operation.runtime,
       operation.client,
       JSON.stringify(operation.hints),
@@ -154,6 +160,7 @@ export class OperationStore {
     }
     for (const [condition, value] of [
       ['kind = ?', filter.kind],
+      ['group_id = ?', filter.group],
       ['created_at >= ?', filter.since],
       ['created_at <= ?', filter.until],
     ] as const) {
@@ -212,6 +219,8 @@ function toRecord(row: Row): OperationRecord {
     input: JSON.parse(row.input as string),
     disposable: row.disposable === 1,
     directoryStateId: row.directory_state_id as string | null,
+    group: row.group_id as string | null,
+    labels: JSON.parse(row.labels as string),
     runtime: row.runtime as RuntimeName,
     client: row.client as string,
     exitCode: row.exit_code as number | null,

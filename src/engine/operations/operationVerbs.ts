@@ -17,7 +17,13 @@ export function operationVerbs(
     async list_operations(request) {
       const statuses = request.status === undefined ? undefined : [...new Set([request.status].flat())];
       const { operations: records, total } = operations.list(
-        { statuses, kind: request.kind ?? request.type, since: time(request.since), until: time(request.until) },
+        {
+          statuses,
+          kind: request.kind ?? request.type,
+          group: request.group,
+          since: time(request.since),
+          until: time(request.until),
+        },
         request.limit,
         request.offset,
       );

@@ -15,7 +15,7 @@ import {
   type OperationStore,
 } from './operationStore.ts';
 import type { OutputFeed } from './outputFeed.ts';
-import type { Scheduler } from './scheduler.ts';
+import type { JobGroup, Scheduler } from './scheduler.ts';
 
 /** What an operation's work answers; the rest of its end is known here. */
 export type Outcome = Partial<Omit<OperationEnd, 'hints'>> & {
@@ -86,7 +86,7 @@ export class Operations {
     operation: NewOperation,
     clientId: string,
     work: (job: Job) => Promise<Outcome>,
-    options: { readonly queued: boolean } = { queued: true },
+    options: { readonly queued: boolean; readonly group?: JobGroup | undefined } = { queued: true },
   ): OperationRecord {
     const record = this.#store.insert(operation);
     this.#announce(record.id);
@@ -96,7 +96,7 @@ export class Operations {
       controller,
       announceTimer: undefined,
       ended: (options.queued
-        ? this.#scheduler.schedule(clientId, controller.signal, execute)
+        ? this.#scheduler.schedule(clientId, controller.signal, execute, options.group)
         : Promise.resolve().then(execute)
       )
         .catch(error => ({ status: 'FAILED', error: toWireError(error) }) satisfies Outcome)
@@ -304,6 +304,8 @@ export class Operations {
       filesystem_changed: record.filesystemChanged,
       disposable: record.disposable,
       directory_state_id: record.directoryStateId,
+      group: record.group,
+      labels: record.labels,
       runtime: record.runtime,
       client: record.client,
       created_at: new Date(record.createdAt).toISOString(),

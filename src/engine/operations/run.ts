@@ -1,5 +1,5 @@
-import { invalidInput, toWireError } from '../../protocol/errors.ts';
-import type { StepResult } from '../../protocol/schemas/operations.ts';
+import { CoppiceError, invalidInput, toWireError } from '../../protocol/errors.ts';
+import { runInput, type StepResult } from '../../protocol/schemas/operations.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
 import type { ProcessExit, ProcessSpec, SandboxSpec } from '../../runtimes/runtime.ts';
 import type { BranchStore } from '../branches/branchStore.ts';
@@ -75,17 +75,37 @@ export class Run {
         input: recordedInput(request),
         disposable: !kept,
         directoryStateId: request.directory_state_id ?? null,
+        group: request.group?.id ?? null,
+        labels: request.labels,
         runtime: start.image.runtime,
         client: call.client.kind,
         hints: hint === undefined ? [] : [hint],
       },
       call.client.id,
       job => this.#execute(request, commands, start, { files, limits, state }, kept, job),
+      { queued: true, group: request.group && { id: request.group.id, limit: request.group.concurrency } },
     );
     if (!request.wait) return { operation_id: record.id, status: record.status, hints: [...record.hints] };
     await operations.ended(record.id, call.signal);
     if (call.signal.aborted) await operations.cancel(record.id);
     return operations.result(operations.record(record.id), request.truncate_output_at);
+  }
+
+  /** The same once more: same image, same directory state, same group. What was never recorded cannot be given again. */
+  async again(id: string, call: Call): Promise<VerbResult<'run_again'>> {
+    const { kind, image, input } = this.#parts.operations.record(id);
+    const missing = ['secrets', 'stdin_bytes'].find(name => name in input);
+    if (kind !== 'run' || missing !== undefined) {
+      const why = missing
+        ? `its ${missing === 'secrets' ? 'secrets were' : 'standard input was'} not kept`
+        : 'it is no run';
+      throw new CoppiceError('unsupported', `operation ${id} cannot be run again: ${why}`, { fix: 'Start a new run.' });
+    }
+    const { tag: _, workspace: __, ...asked } = input;
+    // By its UUID, not by the branch it was asked for: that may have moved, and a retry must not move it further.
+    const request = runInput.parse({ ...asked, image: image ?? undefined, wait: false });
+    const { operation_id, status, hints } = await this.call(request, call);
+    return { operation_id, status, hints };
   }
 
   async #execute(

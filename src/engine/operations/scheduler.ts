@@ -1,10 +1,19 @@
+/** Jobs that belong together: at most `limit` of them run at once, whoever queued them. */
+export interface JobGroup {
+  readonly id: string;
+  /** The latest given counts; without any the group has none of its own. */
+  readonly limit?: number | undefined;
+}
+
 /**
  * Decides what runs when: at most `concurrency` jobs at once, in turn between clients, so that one who queues a hundred
- * does not starve another's single one; within one client first come, first served.
+ * does not starve another's single one; within one client first come, first served, except that jobs of a group that is
+ * full let others pass.
  */
 export class Scheduler {
   readonly #concurrency: number;
   readonly #queues = new Map<string, Job[]>();
+  readonly #groups = new Map<string, Group>();
   #running = 0;
 
   constructor(concurrency: number) {
@@ -22,23 +31,29 @@ export class Scheduler {
   }
 
   /** Resolves when the job has run. A job that is aborted while it waits never starts: the promise rejects with the reason. */
-  schedule<T>(client: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  schedule<T>(client: string, signal: AbortSignal, work: () => Promise<T>, of?: JobGroup): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const group = of && this.#join(of);
       const start = () => {
         signal.removeEventListener('abort', drop);
+        this.#running++;
+        if (group) group.running++;
         work()
           .then(resolve, reject)
           .finally(() => {
             this.#running--;
+            if (group) group.running--;
+            this.#leave(group);
             this.#startNext();
           });
       };
-      const job: Job = { start };
+      const job: Job = { start, group };
       const drop = () => {
         this.#drop(client, job);
+        this.#leave(group);
         reject(signal.reason);
       };
-      if (signal.aborted) return reject(signal.reason);
       signal.addEventListener('abort', drop, { once: true });
       const queue = this.#queues.get(client);
       if (queue) queue.push(job);
@@ -47,18 +62,38 @@ export class Scheduler {
     });
   }
 
+  #join({ id, limit }: JobGroup): Group {
+    const group = this.#groups.get(id) ?? { id, limit: Number.POSITIVE_INFINITY, running: 0, members: 0 };
+    group.limit = limit ?? group.limit;
+    group.members++;
+    this.#groups.set(id, group);
+    return group;
+  }
+
+  /** A group is known for as long as one of it waits or runs. */
+  #leave(group: Group | undefined): void {
+    if (group && --group.members === 0) this.#groups.delete(group.id);
+  }
+
   #startNext(): void {
     while (this.#running < this.#concurrency) {
-      const next = this.#queues.entries().next().value;
-      if (!next) return;
-      const [client, queue] = next;
-      const job = queue.shift()!;
+      const job = this.#takeNext();
+      if (!job) return;
+      job.start();
+    }
+  }
+
+  #takeNext(): Job | undefined {
+    for (const [client, queue] of this.#queues) {
+      const at = queue.findIndex(({ group }) => !group || group.running < group.limit);
+      if (at < 0) continue;
+      const [job] = queue.splice(at, 1);
       // To the back of the line: the map's order is whose turn it is.
       this.#queues.delete(client);
       if (queue.length > 0) this.#queues.set(client, queue);
-      this.#running++;
-      job.start();
+      return job;
     }
+    return undefined;
   }
 
   #drop(client: string, job: Job): void {
@@ -70,6 +105,14 @@ export class Scheduler {
   }
 }
 
+interface Group {
+  readonly id: string;
+  limit: number;
+  running: number;
+  members: number;
+}
+
 interface Job {
   readonly start: () => void;
+  readonly group: Group | undefined;
 }

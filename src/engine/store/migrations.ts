@@ -122,4 +122,10 @@ export const migrations: readonly string[] = [
   CREATE INDEX images_by_source ON images(source);
   CREATE INDEX branch_history_by_image ON branch_history(image);
   `,
+  `
+  -- Runs that were started together, and what tells them apart.
+  ALTER TABLE operations ADD COLUMN group_id TEXT;
+  ALTER TABLE operations ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';
+  CREATE INDEX operations_by_group ON operations(group_id, created_at) WHERE group_id IS NOT NULL;
+  `,
 ];

@@ -33,6 +33,21 @@ export const execution = {
     .describe('Uploaded files laid over everything: path inside → file UUID'),
 };
 
+/** Runs that belong together. The limit lives in the engine, so it holds when whoever started them has gone. */
+const group = z.strictObject({
+  id: common.groupId,
+  concurrency: z
+    .number()
+    .int()
+    .min(1)
+    .max(1024)
+    .optional()
+    .describe('How many of the group run at once; the latest given counts'),
+});
+const labels = z
+  .record(z.string().min(1, 'must not be empty').max(100), z.string().max(1000))
+  .refine(record => Object.keys(record).length <= 50, 'are more than 50');
+
 export const runInput = z
   .strictObject({
     command: z
@@ -75,6 +90,8 @@ export const runInput = z
     workspace: common.hostPath
       .optional()
       .describe('Folder whose checked-out branch is the default image and moves on a kept run'),
+    group: group.optional().describe('Runs that belong together, and how many of them run at once'),
+    labels: labels.default({}).describe('Names and values to tell this run by, as a parameter matrix has them'),
   })
   .superRefine((input, context) => {
     const issue = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
@@ -118,6 +135,8 @@ export const operationView = z.object({
   filesystem_changed: z.boolean().nullable(),
   disposable: z.boolean(),
   directory_state_id: z.string().nullable(),
+  group: z.string().nullable().describe('The runs it belongs to'),
+  labels: z.record(z.string(), z.string()),
   runtime: common.runtimeName,
   client: z.string(),
   created_at: z.string(),
@@ -147,10 +166,13 @@ export const started = z.object({
 });
 export const runResult = z.union([operationResult, started]);
 
+export const runAgainInput = z.strictObject({ operation_id: common.operationId });
+
 export const listOperationsInput = z.strictObject({
   status: z.union([common.operationStatus, z.array(common.operationStatus)]).optional(),
   kind: common.operationKind.optional(),
   type: common.operationKind.optional().describe('The same as kind'),
+  group: common.groupId.optional().describe('Only runs of this group'),
   since: common.instant.optional(),
   until: common.instant.optional(),
   limit: common.limit,

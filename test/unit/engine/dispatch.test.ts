@@ -116,6 +116,7 @@ test('what is right reaches the handler with its defaults', async () => {
     network: 'nat',
     secrets: {},
     files: {},
+    labels: {},
     timeout: 30,
     disposable: true,
     wait: true,

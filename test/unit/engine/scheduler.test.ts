@@ -99,3 +99,59 @@ test('a job that fails gives its slot back', async () => {
   assert.equal(await next, 'next');
   assert.equal(scheduler.running, 0);
 });
+
+test('at most so many of a group run at once, while others pass', async () => {
+  const scheduler = new Scheduler(3);
+  const gates = Array.from({ length: 4 }, gate);
+  const started: string[] = [];
+  const job = (name: string, opened: Promise<void>) => async () => {
+    started.push(name);
+    await opened;
+  };
+  const group = { id: 'sweep', limit: 2 };
+  const runs = gates.map((held, index) => scheduler.schedule('a', never, job(`g${index}`, held.opened), group));
+  assert.deepEqual(started, ['g0', 'g1'], 'although three slots are free');
+  await scheduler.schedule('a', never, job('other', Promise.resolve()));
+  assert.deepEqual(started, ['g0', 'g1', 'other']);
+  gates[0]!.open();
+  await runs[0];
+  await turn();
+  assert.deepEqual(started, ['g0', 'g1', 'other', 'g2']);
+  for (const held of gates) held.open();
+  await Promise.all(runs);
+  assert.equal(scheduler.queued, 0);
+});
+
+test('the latest limit of a group counts, across clients, and is forgotten with its last job', async () => {
+  const scheduler = new Scheduler(8);
+  const held = gate();
+  const wait = (client: string, limit?: number) =>
+    scheduler.schedule(client, never, () => held.opened, { id: 'g', limit });
+  const runs = [wait('a', 1), wait('b'), wait('b')];
+  assert.equal(scheduler.running, 1);
+  runs.push(wait('c', 3));
+  assert.equal(scheduler.running, 3);
+  held.open();
+  await Promise.all(runs);
+  await turn();
+  const free = gate();
+  const unlimited = [1, 2, 3, 4].map(() => scheduler.schedule('d', never, () => free.opened, { id: 'g' }));
+  assert.equal(scheduler.running, 4);
+  free.open();
+  await Promise.all(unlimited);
+});
+
+test('a job of a full group can be aborted, and counts no more', async () => {
+  const scheduler = new Scheduler(4);
+  const held = gate();
+  const group = { id: 'g', limit: 1 };
+  const first = scheduler.schedule('a', never, () => held.opened, group);
+  const controller = new AbortController();
+  const dropped = scheduler.schedule('a', controller.signal, async () => 'never', group);
+  const last = scheduler.schedule('a', never, async () => 'last', group);
+  controller.abort(new Error('not wanted'));
+  await assert.rejects(dropped, /not wanted/);
+  held.open();
+  await first;
+  assert.equal(await last, 'last');
+});

@@ -15,6 +15,8 @@ export function operation(changes: Partial<OperationView> = {}): OperationView {
     filesystem_changed: false,
     disposable: true,
     directory_state_id: null,
+    group: null,
+    labels: {},
     runtime: 'native',
     client: 'vscode',
     created_at: '2026-01-02T12:00:00.000Z',

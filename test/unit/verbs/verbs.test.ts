@@ -17,6 +17,8 @@ const operation: OperationResult = {
   filesystem_changed: false,
   disposable: true,
   directory_state_id: null,
+  group: null,
+  labels: {},
   runtime: 'native',
   client: 'mcp',
   created_at: '2026-01-31T12:00:00Z',
