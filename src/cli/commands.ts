@@ -18,6 +18,8 @@ import { images } from './commands/images.ts';
 import { importImage } from './commands/import.ts';
 import { inspect } from './commands/inspect.ts';
 import { lineage } from './commands/lineage.ts';
+import { login } from './commands/login.ts';
+import { logout } from './commands/logout.ts';
 import { ls } from './commands/ls.ts';
 import { mcp } from './commands/mcp.ts';
 import { output } from './commands/output.ts';
@@ -48,6 +50,8 @@ export const commands: readonly AnyCommand[] = [
   tag,
   rm,
   prune,
+  login,
+  logout,
   sync,
   states,
   diff,

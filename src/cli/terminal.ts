@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
 import { styleText } from 'node:util';
 
 type Format = Parameters<typeof styleText>[0];
@@ -23,6 +24,8 @@ export interface Terminal {
   readonly interactive: boolean;
   /** true only for an explicit yes. */
   confirm(question: string): Promise<boolean>;
+  /** A line typed in; what is secret is not shown while it is typed. undefined: given up. */
+  ask(question: string, options: { readonly secret: boolean }): Promise<string | undefined>;
 }
 
 export function openTerminal(
@@ -35,21 +38,33 @@ export function openTerminal(
     out: channel(stdout, env),
     err: channel(stderr, env),
     interactive: stdin.isTTY === true && stderr.isTTY === true,
-    confirm: question => ask(question, stdin, stderr),
+    confirm: async question =>
+      /^y(es)?$/i.test((await askLine(`${question} [y/N]`, stdin, stderr, false))?.trim() ?? ''),
+    ask: (question, { secret }) => askLine(question, stdin, stderr, secret),
   };
 }
 
-/** Ctrl-C and the end of input are a no. */
-async function ask(question: string, input: NodeJS.ReadStream, output: NodeJS.WriteStream): Promise<boolean> {
-  const prompt = createInterface({ input, output });
+/** Ctrl-C and the end of input are no answer. */
+async function askLine(
+  question: string,
+  input: NodeJS.ReadStream,
+  output: NodeJS.WriteStream,
+  secret: boolean,
+): Promise<string | undefined> {
+  // What is typed is echoed through `output`: a secret's goes nowhere.
+  const shown = secret ? new Writable({ write: (_chunk, _encoding, done) => done() }) : output;
+  const prompt = createInterface({ input, output: shown, ...(secret ? { terminal: true, historySize: 0 } : {}) });
   try {
-    const left = once(prompt, 'close').then(() => '');
+    const left = once(prompt, 'close').then(() => undefined);
     prompt.once('SIGINT', () => {
       output.write('\n');
       prompt.close();
     });
-    const answered = prompt.question(`${question} [y/N] `).catch(() => ''); // It was closed.
-    return /^y(es)?$/i.test((await Promise.race([answered, left])).trim());
+    if (secret) output.write(`${question} `);
+    const answered = prompt.question(secret ? '' : `${question} `).catch(() => undefined); // It was closed.
+    const answer = await Promise.race([answered, left]);
+    if (secret && answer !== undefined) output.write('\n');
+    return answer;
   } finally {
     prompt.close();
   }

@@ -1,3 +1,7 @@
+import { firstOf } from '../registry/credentials.ts';
+import { dockerCredentials } from '../registry/dockerCredentials.ts';
+import { KeptCredentials } from '../registry/keptCredentials.ts';
+import { OutsideImages } from '../registry/outsideImages.ts';
 import { artifactVerbs } from './artifacts/artifactVerbs.ts';
 import { BranchStore } from './branches/branchStore.ts';
 import { branchVerbs } from './branches/branchVerbs.ts';
@@ -11,6 +15,7 @@ import { ImageRemoval } from './images/imageRemoval.ts';
 import { ImageStore, toRuntimeImage } from './images/imageStore.ts';
 import { imageVerbs } from './images/imageVerbs.ts';
 import { ImportImage } from './images/importImage.ts';
+import { RegistryAuth } from './images/registryAuth.ts';
 import { removalVerbs } from './images/removalVerbs.ts';
 import type { Log } from './log.ts';
 import { OperationStore } from './operations/operationStore.ts';
@@ -92,7 +97,13 @@ export class Engine {
       () => new Map([...operationStore.imagesInUse(), ...this.#sandboxes.inUse()]),
     );
     const discard = removal.discard.bind(removal);
-    const importImage = new ImportImage(this.#images, this.#operations, runtimes, discard);
+    const credentials = new KeptCredentials(home);
+    const outside = new OutsideImages(
+      home,
+      firstOf(credentials, dockerCredentials(settings.environment)),
+      settings.environment,
+    );
+    const importImage = new ImportImage(this.#images, this.#operations, runtimes, outside, discard);
     const startImages = new StartImages({
       images: this.#images,
       branches,
@@ -147,7 +158,13 @@ export class Engine {
         states,
         new Apply({ images: this.#images, operations: operationStore, states, blobs, runtimes }),
       ),
-      ...imageVerbs(this.#images, importImage, this.#operations, this.#drift),
+      ...imageVerbs(
+        this.#images,
+        importImage,
+        new RegistryAuth(credentials, settings.environment),
+        this.#operations,
+        this.#drift,
+      ),
       ...operationVerbs(this.#operations, this.#spools, id => this.#sandboxes.process(id, 'operation_id').output),
       ...sandboxVerbs(this.#sandboxes, new Snapshots(this.#images, this.#operations), files, stateLayers),
       ...branchVerbs(branches, this.#images, startImages),

@@ -14,6 +14,8 @@ export interface EngineSettings {
   readonly outputCap: number | undefined;
   /** Living sandboxes at once. */
   readonly maxSandboxes: number;
+  /** For what follows other tools' conventions: proxies, Docker's and Podman's configuration, credential helpers. */
+  readonly environment: NodeJS.ProcessEnv;
 }
 
 /** From the environment of whoever starts the engine. */
@@ -25,6 +27,7 @@ export function readSettings(env: NodeJS.ProcessEnv): EngineSettings {
     runtime: runtimeSetting(env.COPPICE_RUNTIME),
     outputCap: whole(env, 'COPPICE_OUTPUT_CAP', 1024),
     maxSandboxes: whole(env, 'COPPICE_MAX_SANDBOXES', 1) ?? 256,
+    environment: env,
   };
 }
 

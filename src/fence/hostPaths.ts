@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { invalidInput } from '../protocol/errors.ts';
+import { placeReadings, readSource } from '../protocol/imageSource.ts';
 import type { VerbName } from '../protocol/verbs.ts';
 import type { Fence } from './fence.ts';
 
@@ -46,15 +48,23 @@ export function withHostPaths(
   return checked;
 }
 
-const LOCAL_SOURCE = /^(rootfs|oci|oci-archive|docker-archive):(.*)$/s;
+function insideSource(fence: Fence, field: string, text: string): string {
+  const source = readSource(text);
+  if (source?.kind === 'rootfs') return `rootfs:${insidePlace(fence, field, 'rootfs', source.path)}`;
+  if (source?.kind !== 'archive') return text;
+  insidePlace(fence, field, source.scheme, source.place);
+  // Whatever the engine takes for the path is inside; the one that is there becomes the place it really is.
+  const readings = placeReadings(source.place).map(({ path: asked, name }) => ({
+    place: fence.inside(field, asked),
+    name,
+  }));
+  const { place, name } = readings.find(reading => existsSync(reading.place)) ?? readings[0]!;
+  return `${source.scheme}:${place}${name === undefined ? '' : `:${name}`}`;
+}
 
-function insideSource(fence: Fence, field: string, source: string): string {
-  const [, scheme, place] = LOCAL_SOURCE.exec(source) ?? [];
-  if (scheme === undefined || place === undefined) return source;
-  // `rootfs://etc` and `rootfs:/etc` are the same place.
-  const asked = place.replace(/^\/{2,}/, '/');
+function insidePlace(fence: Fence, field: string, scheme: string, asked: string): string {
   if (asked === '') throw invalidInput(field, `${scheme}: wants a path`);
-  return `${scheme}:${fence.inside(field, asked)}`;
+  return fence.inside(field, asked);
 }
 
 /** Sharing the machine's network reaches its loopback services: a person has to allow that. */

@@ -18,6 +18,7 @@ export const verbSchemas = {
   cancel_operation: { input: operations.cancelOperationInput, result: operations.cancelOperationResult },
 
   import_image: { input: images.importImageInput, result: images.importImageResult },
+  registry_auth: { input: images.registryAuthInput, result: images.registryAuthResult },
   list_images: { input: images.listImagesInput, result: images.listImagesResult },
   get_image: { input: images.getImageInput, result: images.getImageResult },
   set_tag: { input: images.setTagInput, result: images.setTagResult },

@@ -57,7 +57,7 @@ export function parseRegistry(text: string, field = 'registry_url'): RegistryRef
 }
 
 function splitScheme(text: string): { scheme: string; rest: string } {
-  const [, scheme, rest] = /^(docker|oci|https?):\/\/(.*)$/s.exec(text) ?? [];
+  const [, scheme, rest] = /^(docker|https?):\/\/(.*)$/s.exec(text) ?? [];
   return { scheme: scheme ?? '', rest: rest ?? text };
 }
 

@@ -25,14 +25,14 @@ export class RegistrySession {
   readonly host: string;
   readonly #transport: Transport;
   readonly #authorization: Authorization;
-  readonly #attempts: number;
+  readonly #firstAttempts: number;
   #base: Promise<URL> | undefined;
 
   constructor(
     reference: RegistryReference,
     credentials: CredentialSource,
     env: NodeJS.ProcessEnv,
-    /** Where there is another way, one attempt is enough. */
+    /** Where there is another way, one attempt to reach it is enough. */
     options: { readonly patient: boolean } = { patient: true },
   ) {
     this.reference = reference;
@@ -45,13 +45,13 @@ export class RegistrySession {
       source: credentials,
       transport: this.#transport,
     });
-    this.#attempts = options.patient ? ATTEMPTS : 1;
+    this.#firstAttempts = options.patient ? ATTEMPTS : 1;
   }
 
   /** The digest that the reference's tag points to now, where the registry says so without sending more. */
   async headDigest(signal: AbortSignal): Promise<string | undefined> {
     const path = `manifests/${tagOrDigest(this.reference)}`;
-    return patiently(this.#attempts, signal, async () => {
+    return patiently(this.#firstAttempts, signal, async () => {
       const response = await this.#send('HEAD', path, { accept: MANIFEST_TYPES }, signal);
       response.body.destroy();
       // What a registry does not say about a head it may still say about the whole; and errors need their text.
@@ -63,7 +63,7 @@ export class RegistrySession {
 
   /** By tag or digest; what comes is what the digest says. */
   manifest(tagOrDigestWanted: string, signal: AbortSignal): Promise<FetchedManifest & { readonly type: string }> {
-    return patiently(this.#attempts, signal, async () => {
+    return patiently(ATTEMPTS, signal, async () => {
       const path = `manifests/${tagOrDigestWanted}`;
       const response = await this.#send('GET', path, { accept: MANIFEST_TYPES }, signal);
       if (response.status === 404) throw await this.#missing(response, tagOrDigestWanted, signal);
@@ -78,7 +78,7 @@ export class RegistrySession {
 
   /** A small blob whole, verified. */
   blob(digest: string, size: number, signal: AbortSignal): Promise<Buffer> {
-    return patiently(this.#attempts, signal, async () => {
+    return patiently(ATTEMPTS, signal, async () => {
       const response = await this.#send('GET', `blobs/${digest}`, {}, signal);
       await this.#expect(response, [200]);
       const bytes = await this.#read(response, size, 'blob');
@@ -111,7 +111,7 @@ export class RegistrySession {
   /** Is the registry there, and are we who it wants? */
   async check(signal: AbortSignal): Promise<{ readonly asked: boolean }> {
     const path = this.reference.repository === '' ? '' : `manifests/${tagOrDigest(this.reference)}`;
-    const response = await patiently(this.#attempts, signal, () =>
+    const response = await patiently(ATTEMPTS, signal, () =>
       this.#send('GET', path, { accept: MANIFEST_TYPES }, signal),
     );
     response.body.destroy();

@@ -1,6 +1,7 @@
 import type { StreamName } from '../protocol/events.ts';
 import type { DiffEntry, FileEntry } from '../protocol/schemas/files.ts';
 import type { ImageConfig } from '../protocol/schemas/images.ts';
+import type { OciImage } from '../registry/ociImage.ts';
 
 /**
  * The port between the engine and what really runs containers. A runtime keeps no records of its own beyond what it
@@ -62,7 +63,8 @@ export interface RuntimeImage {
 export type ImageSource =
   | { readonly kind: 'host' }
   /** A tar (plain, gzip or zstd) or a folder of this machine. */
-  | { readonly kind: 'rootfs'; readonly path: string };
+  | { readonly kind: 'rootfs'; readonly path: string }
+  | { readonly kind: 'oci'; readonly image: OciImage };
 
 export interface ImportOptions {
   readonly uuid: string;

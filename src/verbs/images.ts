@@ -3,15 +3,26 @@ import { listText } from './operations.ts';
 import { ADDS, READS, REMOVES, SETS, type Verbs } from './verb.ts';
 import { humanSize, oneLine, plural } from './wording.ts';
 
-type ImageVerb = 'import_image' | 'list_images' | 'get_image' | 'set_tag' | 'remove_image' | 'prune' | 'lineage';
+type ImageVerb =
+  | 'import_image'
+  | 'registry_auth'
+  | 'list_images'
+  | 'get_image'
+  | 'set_tag'
+  | 'remove_image'
+  | 'prune'
+  | 'lineage';
 
 export const imageVerbs: Verbs<ImageVerb> = {
   import_image: {
     title: 'Import an image',
     description: [
-      'Makes a base image: `host:` is this machine’s own system copy-on-write, with no download; `rootfs:/path` takes a',
-      'tar (plain, gzip or zstd) or a folder. Look first with list_images: importing what is already here is answered at',
-      'once with already_present:true and the existing image, and needs no force.',
+      'Makes a base image. `docker://python:3.11-slim` (any registry, tag or digest) downloads it; `oci:/path`,',
+      '`oci-archive:/path` and `docker-archive:/path`, with `:name` where it holds several, read what skopeo, buildah or',
+      '`docker save` wrote; `rootfs:/path` takes a tar (plain, gzip or zstd) or a folder; `host:` is this machine’s own',
+      'system copy-on-write, with no download. Look first with list_images: what is already here is answered at once with',
+      'already_present:true and no download, and needs no force; a tag that moved in the registry is noticed.',
+      'Without network the image from before is answered with checked:false.',
     ].join('\n'),
     annotations: { ...ADDS, idempotent: true, openWorld: true },
     core: true,
@@ -26,6 +37,24 @@ export const imageVerbs: Verbs<ImageVerb> = {
         ...(result.error?.fix ? [`fix: ${result.error.fix}`] : []),
         ...result.hints.map(hint => `hint: ${hint}`),
       ].join('\n'),
+  },
+  registry_auth: {
+    title: 'Log in to a registry',
+    description:
+      'Keeps a user name and a token for a registry, once the registry has taken them; import_image uses them from then ' +
+      'on. What docker login or a credential helper of Docker’s keeps is used without this. forget:true takes it back. ' +
+      'Never make a token up: ask the person, who may rather type coppice login at a terminal.',
+    annotations: { ...SETS, openWorld: true },
+    core: true,
+    render: ({ registry, username, status, hints }) => {
+      const texts = {
+        kept: `${registry} takes ${username}; kept`,
+        not_needed: `${registry} asks nobody who he is; nothing was kept`,
+        forgotten: `what was kept of ${username} for ${registry} is gone`,
+        not_known: `nothing is kept for ${registry}`,
+      };
+      return [texts[status], ...hints.map(hint => `hint: ${hint}`)].join('\n');
+    },
   },
   list_images: {
     title: 'List images',

@@ -6,20 +6,29 @@ import { EXIT } from '../exitCode.ts';
 import { printJson } from '../printJson.ts';
 import { ProgressLine } from '../progressLine.ts';
 
+const PLATFORMS = ['linux/amd64', 'linux/arm64', 'linux/arm/v7'];
+
 export const importImage = defineCommand({
   name: 'import',
   group: 'Images',
   summary: 'Make a base image',
   description:
-    'host: is this machine’s own system, copy-on-write and with no download. rootfs:PATH takes a tar (plain, gzip or\n' +
-    'zstd) or a folder. What is already here is not imported again.',
-  arguments: [{ name: 'SOURCE', help: 'host:, rootfs:PATH, or a path', completes: 'file' }],
+    'A name is an image in a registry, as docker takes it: python:3.11-slim, ghcr.io/owner/app@sha256:…. oci:PATH,\n' +
+    'oci-archive:PATH and docker-archive:PATH read what skopeo, buildah, podman or docker save wrote, with :NAME after the\n' +
+    'path where it holds several images. rootfs:PATH takes a tar (plain, gzip or zstd) or a folder; host: is this machine’s\n' +
+    'own system, copy-on-write and with no download. What is already here is not imported again.\n\n' +
+    'Who needs a password gives it to coppice login; what docker login keeps is used too. Registries are asked by TLS, but\n' +
+    'for this machine’s own; http://HOST/NAME asks one without.',
+  arguments: [{ name: 'SOURCE', help: 'A name, host:, SCHEME:PATH, or a path', completes: 'file' }],
   options: {
     tag: { short: 't', value: 'TAG', help: 'Name the image' },
+    platform: { value: 'OS/ARCH', help: 'Of an image made for several; default: this machine’s', completes: PLATFORMS },
     force: { help: 'Import again although it is here' },
   },
   examples: [
     ['coppice import host: --tag base', 'this machine as a base'],
+    ['coppice import python:3.11-slim', 'from Docker Hub'],
+    ['coppice import oci-archive:./app.tar', 'what skopeo or buildah wrote'],
     ['coppice import ./debian.tar.gz -t debian', 'a root file system'],
   ],
   run: async (context, { words, options }) => {
@@ -35,6 +44,7 @@ export const importImage = defineCommand({
             {
               registry_url: absoluteSource(words[0]!, context.cwd),
               ...(options.tag === undefined ? {} : { tag: options.tag }),
+              ...(options.platform === undefined ? {} : { platform: options.platform }),
               force: options.force,
             },
             { onProgress: progress.show, signal: cancel.signal },
@@ -47,6 +57,8 @@ export const importImage = defineCommand({
     else if (result.image !== null) {
       const tag = result.tag === null ? '' : `  ${out.style('green', result.tag)}`;
       const note = result.already_present ? out.style('dim', '  already here') : '';
+      if (!result.checked || result.hints.some(hint => hint.includes('has moved')))
+        for (const hint of result.hints) err.line(err.style('dim', hint));
       out.line(`${out.style('cyan', shortId(result.image))}${tag}${note}`);
     }
     if (result.status === 'CANCELLED') return EXIT.cancelled;

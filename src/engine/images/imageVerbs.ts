@@ -5,17 +5,20 @@ import type { HostDrift } from './hostDrift.ts';
 import type { ImageStore } from './imageStore.ts';
 import type { ImportImage } from './importImage.ts';
 import { lineageOf } from './lineage.ts';
+import type { RegistryAuth } from './registryAuth.ts';
 
-type ImageVerb = 'import_image' | 'list_images' | 'get_image' | 'set_tag' | 'lineage';
+type ImageVerb = 'import_image' | 'registry_auth' | 'list_images' | 'get_image' | 'set_tag' | 'lineage';
 
 export function imageVerbs(
   images: ImageStore,
   importImage: ImportImage,
+  registryAuth: RegistryAuth,
   operations: Operations,
   drift: HostDrift,
 ): Pick<Handlers, ImageVerb> {
   return {
     import_image: (request, call) => importImage.call(request, call),
+    registry_auth: (request, call) => registryAuth.call(request, call),
     async list_images(request) {
       await drift.refresh();
       const { images: records, total } = images.list(

@@ -50,7 +50,9 @@ export const importImageInput = z.strictObject({
   registry_url: z
     .string()
     .min(1, 'must not be empty')
-    .describe('`host:`, `rootfs:/path/to.tar` or folder; registries: `docker://name:tag`'),
+    .describe(
+      '`docker://name:tag`, `oci:`, `oci-archive:` or `docker-archive:` with a path, `rootfs:/path/to.tar` or folder, `host:`',
+    ),
   tag: common.tagName.optional(),
   runtime: common.runtimeName.optional().describe('Where the image shall live; the default is what works here'),
   wait: z.boolean().default(true),
@@ -70,6 +72,34 @@ export const importImageResult = z.object({
   checked: z.boolean().describe('false: the source could not be asked, this is the local one'),
   tag: z.string().nullable(),
   error: z.object({ code: z.string(), message: z.string(), fix: z.string().optional() }).nullable(),
+  hints: z.array(z.string()),
+});
+
+export const registryAuthInput = z.strictObject({
+  registry_url: z
+    .string()
+    .min(1, 'must not be empty')
+    .describe('The registry: `ghcr.io`, `docker.io`, `host:port`, or an image of it that only some may read'),
+  username: z
+    .string()
+    .min(1, 'must not be empty')
+    .regex(/^[^:\0\r\n]+$/, 'must hold neither a colon nor line ends')
+    .optional(),
+  token: z
+    .string()
+    .min(1, 'must not be empty')
+    .max(65_536)
+    .regex(/^[^\0\r\n]+$/, 'must not hold line ends')
+    .optional()
+    .describe('A token, or a password'),
+  forget: z.boolean().default(false).describe('Instead: what is kept for this registry goes'),
+});
+export const registryAuthResult = z.object({
+  registry: z.string(),
+  username: z.string().nullable(),
+  status: z
+    .enum(['kept', 'not_needed', 'forgotten', 'not_known'])
+    .describe('not_needed: the registry lets everybody in, nothing was kept'),
   hints: z.array(z.string()),
 });
 

@@ -93,6 +93,7 @@ export class NativeRuntime implements Runtime {
       // As `identify` sees it: inside, mounts below the machine's folders have other inodes.
       return { ...imported, digest: hostFingerprint(machineFolders(this.#options.home)) };
     }
+    if (source.kind === 'oci') throw new CoppiceError('unsupported', 'images from outside cannot be unpacked yet');
     const { name, socket } = await openHostStream(this.#options.home);
     const { uuid, signal } = options;
     try {
@@ -106,7 +107,7 @@ export class NativeRuntime implements Runtime {
 
   async identify(source: ImageSource): Promise<string | undefined> {
     if (source.kind === 'host') return hostFingerprint(machineFolders(this.#options.home));
-    return identifyRootfs(source.path);
+    return source.kind === 'oci' ? source.image.digest : identifyRootfs(source.path);
   }
 
   async measure(image: RuntimeImage): Promise<number> {

@@ -18,7 +18,13 @@ function report(error: unknown, name?: string, json = false, interrupted = false
     write: () => {},
     style: (_format, text) => text,
   };
-  const terminal: Terminal = { out: channel, err: channel, interactive: false, confirm: async () => false };
+  const terminal: Terminal = {
+    out: channel,
+    err: channel,
+    interactive: false,
+    confirm: async () => false,
+    ask: async () => undefined,
+  };
   const command = commands.find(candidate => candidate.name === name);
   return { code: reportError(error, command, json, terminal, interrupted), text: lines.join('\n') };
 }

@@ -11,6 +11,7 @@ import { Blobs } from '../../../src/engine/store/blobs.ts';
 import type { StateLayers } from '../../../src/engine/sync/stateLayers.ts';
 import { CoppiceError } from '../../../src/protocol/errors.ts';
 import { type VerbInput, verbSchemas } from '../../../src/protocol/verbs.ts';
+import { OutsideImages } from '../../../src/registry/outsideImages.ts';
 import type { ImageSource, ImportOptions, Runtime, RuntimeImage } from '../../../src/runtimes/runtime.ts';
 import { ForcedRuntime, type ForcedSandbox } from './forcedRuntime.ts';
 import { call, gate, Parts, uuid } from './parts.ts';
@@ -65,7 +66,8 @@ beforeEach(() => {
     runtimes,
     discard,
   });
-  imports = new ImportImage(parts.images, parts.operations, runtimes, discard);
+  const outside = new OutsideImages(parts.home, { find: async () => ({ credentials: undefined }) }, {});
+  imports = new ImportImage(parts.images, parts.operations, runtimes, outside, discard);
 });
 
 afterEach(async () => {

@@ -1,0 +1,20 @@
+import { openRooted } from '../paths/rooted.ts';
+import { RootedError } from '../paths/rootedFolder.ts';
+import { type LayoutFiles, wholeFile } from './layoutFiles.ts';
+
+/** A layout as a folder of this machine. Nothing outside it is read, whatever links lie in it. */
+export function folderFiles(place: string): LayoutFiles {
+  const folder = openRooted(place);
+  return {
+    place,
+    open(name) {
+      try {
+        return wholeFile(folder.openFile(name));
+      } catch (error) {
+        if (error instanceof RootedError && error.code === 'path_not_found') return undefined;
+        throw error;
+      }
+    },
+    [Symbol.dispose]: () => folder.close(),
+  };
+}
