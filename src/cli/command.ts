@@ -81,6 +81,8 @@ export interface Context {
   readonly engineScript: string;
   /** The agents' server is a surface of its own: loaded when asked for, never imported. */
   readonly mcpModule: string;
+  /** What ships beside the programs: guides and skills. */
+  readonly mediaFolder: string;
   readonly stdin: NodeJS.ReadStream;
   readonly interrupts: Interrupts;
   readonly json: boolean;

@@ -13,6 +13,7 @@ import { doctor } from './commands/doctor.ts';
 import { engine } from './commands/engine.ts';
 import { exec } from './commands/exec.ts';
 import { grep } from './commands/grep.ts';
+import { guide } from './commands/guide.ts';
 import { help } from './commands/help.ts';
 import { images } from './commands/images.ts';
 import { importImage } from './commands/import.ts';
@@ -30,6 +31,7 @@ import { rollback } from './commands/rollback.ts';
 import { run } from './commands/run.ts';
 import { sandboxes } from './commands/sandboxes.ts';
 import { shell } from './commands/shell.ts';
+import { skill } from './commands/skill.ts';
 import { snapshot } from './commands/snapshot.ts';
 import { start } from './commands/start.ts';
 import { states } from './commands/states.ts';
@@ -76,6 +78,8 @@ export const commands: readonly AnyCommand[] = [
   doctor,
   engine,
   mcp,
+  skill,
+  guide,
   completion,
   help,
   version,

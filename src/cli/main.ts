@@ -83,6 +83,7 @@ function contextFor(terminal: Terminal, interrupts: Interrupts, engine: Connecti
     home: engine.home,
     engineScript: engine.script,
     mcpModule: siblingProgram('mcp'),
+    mediaFolder: path.join(import.meta.dirname, '..', 'media'),
     stdin: process.stdin,
     connect: () => engine.connect(),
     connectIfRunning: () => engine.connectIfRunning(),

@@ -10,6 +10,7 @@ import { dispatch } from './dispatch.ts';
 import { doctorVerbs } from './doctor/doctorVerbs.ts';
 import { EventBus } from './eventBus.ts';
 import { FileStore } from './files/fileStore.ts';
+import { guide } from './guides/guides.ts';
 import { HostDrift } from './images/hostDrift.ts';
 import { ImageRemoval } from './images/imageRemoval.ts';
 import { ImageStore, toRuntimeImage } from './images/imageStore.ts';
@@ -67,6 +68,7 @@ export class Engine {
     runtimes: Runtimes,
     log: Log,
     syncScript: string,
+    guides: string,
     onWiped: () => void,
   ) {
     this.#runtimes = runtimes;
@@ -182,6 +184,7 @@ export class Engine {
       run: (request, call) => run.call(request, call),
       run_again: (request, call) => run.again(request.operation_id, call),
       upload: (request, call) => files.upload(request, call),
+      get_guide: async ({ section }) => guide(guides, section),
     };
   }
 

@@ -66,6 +66,7 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     new Runtimes([native], settings.runtime),
     log,
     path.join(import.meta.dirname, 'sync-worker.js'),
+    path.join(import.meta.dirname, '..', 'media', 'guides'),
     () => {
       wiped = true;
       leave('wiped');

@@ -8,9 +8,11 @@ import { CoppiceError } from '../protocol/errors.ts';
  */
 export class Fence {
   readonly #folders: readonly string[];
+  readonly #howToAllow: string;
 
   /** The first folder is the one that relative paths start from. */
-  constructor(folders: readonly string[]) {
+  constructor(folders: readonly string[], howToAllow: string) {
+    this.#howToAllow = howToAllow;
     this.#folders = folders.map(folder => realPlace(path.resolve(folder))).filter(place => place !== undefined);
   }
 
@@ -24,10 +26,10 @@ export class Fence {
     if (place !== undefined && this.#folders.some(folder => isWithin(place, folder))) return place;
     throw new CoppiceError('fenced', `${field}: ${place ?? absolute} is outside what this agent may reach`, {
       field,
-      fix:
-        this.#folders.length > 0
-          ? `Use a path inside ${this.#folders.join(' or ')}. A person may allow more: coppice mcp --allow FOLDER.`
-          : 'A person may allow folders: coppice mcp --allow FOLDER.',
+      fix: [
+        ...(this.#folders.length > 0 ? [`Use a path inside ${this.#folders.join(' or ')}.`] : []),
+        this.#howToAllow,
+      ].join(' '),
       data: { allowed: this.#folders },
     });
   }

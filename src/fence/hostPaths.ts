@@ -9,6 +9,8 @@ import type { Fence } from './fence.ts';
 type HostPath =
   /** Files are read or written there: only inside the fence. */
   | 'reached'
+  /** The same, and the agent's own folder when it is left out. */
+  | 'home'
   /** The same, and a slash at its end says something: that it is a folder to put things into. */
   | 'target'
   /** A source as `import_image` takes it: fenced when it is a path. */
@@ -18,7 +20,7 @@ type HostPath =
 
 const HOST_PATHS: { readonly [V in VerbName]?: { readonly [field: string]: HostPath } } = {
   run: { workspace: 'workspace' },
-  rsync: { source: 'reached' },
+  rsync: { source: 'home' },
   apply: { to: 'reached' },
   upload: { path: 'reached' },
   download: { destination: 'target' },
@@ -30,6 +32,16 @@ const HOST_PATHS: { readonly [V in VerbName]?: { readonly [field: string]: HostP
   create_sandbox: { workspace: 'workspace' },
 };
 
+/** What may be left out where the agent has a folder of its own. */
+const DEFAULTED: ReadonlySet<HostPath> = new Set(['home', 'workspace']);
+
+/** The fields of a verb that an agent need not give. */
+export function defaultedFields(verb: VerbName): readonly string[] {
+  return Object.entries(HOST_PATHS[verb] ?? {})
+    .filter(([, use]) => DEFAULTED.has(use))
+    .map(([field]) => field);
+}
+
 /** The input with every host path absolute and allowed, or an error that names the field. */
 export function withHostPaths(
   verb: VerbName,
@@ -39,7 +51,7 @@ export function withHostPaths(
   const checked: Record<string, unknown> = { ...input };
   for (const [field, use] of Object.entries(HOST_PATHS[verb] ?? {})) {
     const value = input[field];
-    if (value === undefined && use === 'workspace' && fence.home !== undefined) checked[field] = fence.home;
+    if (value === undefined && DEFAULTED.has(use) && fence.home !== undefined) checked[field] = fence.home;
     // What is no path at all is refused by the engine, with its own words.
     if (typeof value !== 'string' || value === '') continue;
     checked[field] = use === 'source' ? insideSource(fence, field, value) : fence.inside(field, value);
@@ -65,9 +77,4 @@ function insideSource(fence: Fence, field: string, text: string): string {
 function insidePlace(fence: Fence, field: string, scheme: string, asked: string): string {
   if (asked === '') throw invalidInput(field, `${scheme}: wants a path`);
   return fence.inside(field, asked);
-}
-
-/** Sharing the machine's network reaches its loopback services: a person has to allow that. */
-export function usesHostNetwork(input: Readonly<Record<string, unknown>>): boolean {
-  return input.network === 'host';
 }

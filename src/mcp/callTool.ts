@@ -1,29 +1,27 @@
-import type { RequestHandlerExtra } from '@modelcontextprotocol/sdk/shared/protocol.js';
 import {
   type CallToolRequest,
   type CallToolResult,
   ErrorCode,
   McpError,
-  type ServerNotification,
-  type ServerRequest,
   type Tool,
 } from '@modelcontextprotocol/sdk/types.js';
-import type { CallOptions, EngineClient } from '../client/engineClient.ts';
-import type { Fence } from '../fence/fence.ts';
-import { usesHostNetwork, withHostPaths } from '../fence/hostPaths.ts';
+import type { EngineClient } from '../client/engineClient.ts';
+import { fencedInput } from '../fence/fencedInput.ts';
 import { CoppiceError, toWireError, type WireError } from '../protocol/errors.ts';
+import type { Progress } from '../protocol/rpc.ts';
 import { type ListedVerb, surfaceDefaults, verbs } from '../verbs/verbs.ts';
 import { fitAnswer } from './answerSize.ts';
 import type { EngineConnection } from './engineConnection.ts';
+import { CallProgress, type Extra } from './progress.ts';
 import type { Roots } from './roots.ts';
-
-type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
 export interface ToolSession {
   readonly engine: EngineConnection;
   readonly tools: readonly Tool[];
   readonly roots: Roots;
   readonly allowHostNetwork: boolean;
+  /** Told of operations that go on when the call has been answered. */
+  readonly leftRunning: (operation: string) => void;
 }
 
 /** One tool call: the verb's result as structure and as text. Only Coppice's own errors are `isError`, a failed command is a result. */
@@ -34,63 +32,64 @@ export async function callTool(
 ): Promise<CallToolResult> {
   if (!session.tools.some(tool => tool.name === name)) throw new McpError(ErrorCode.InvalidParams, `no tool ${name}`);
   const verb = name as ListedVerb;
+  const progress = CallProgress.of(extra);
   try {
-    if (usesHostNetwork(given) && !session.allowHostNetwork) throw hostNetworkRefused();
-    const fence = await session.roots.fence();
-    const input = withHostPaths(verb, { ...surfaceDefaults.mcp[verb], ...given }, fence);
     const client = await session.engine.connect();
-    const options = { signal: extra.signal, ...progressTo(extra) };
-    const answer = await client.callByName(verb, await withKnownTarget(verb, input, fence, client, options), options);
+    const limits = {
+      fence: await session.roots.fence(),
+      allowHostNetwork: session.allowHostNetwork,
+      howToAllowNetwork: 'A person may allow it: coppice mcp --allow-host-network.',
+    };
+    const { signal } = extra;
+    const input = await fencedInput(
+      verb,
+      { ...surfaceDefaults.mcp[verb], ...given },
+      limits,
+      preview => client.callByName(verb, preview, { signal }) as Promise<{ readonly to: string }>,
+    );
+    if (progress) await followWaited(verb, input, client, progress);
+    const onProgress = progress && ((step: Progress) => tell(step, client, progress));
+    const answer = await client.callByName(verb, input, { signal, ...(onProgress ? { onProgress } : {}) });
     const result = fitAnswer(answer);
     if (result === undefined) throw tooLarge(verb);
+    if (isUnfinished(result)) session.leftRunning(result.operation_id);
     const render = verbs[verb].render as (result: unknown) => string;
     return { content: [{ type: 'text', text: render(result) }], structuredContent: result as Record<string, unknown> };
   } catch (error) {
     return errorResult(toWireError(error));
+  } finally {
+    progress?.end();
   }
 }
 
-/** Where `apply` writes when nobody says is the engine's knowledge: ask, so that it can be checked. */
-async function withKnownTarget(
+async function followWaited(
   verb: ListedVerb,
-  input: Record<string, unknown>,
-  fence: Fence,
+  input: Readonly<Record<string, unknown>>,
   client: EngineClient,
-  options: CallOptions,
-): Promise<Record<string, unknown>> {
-  if (verb !== 'apply' || input.to !== undefined) return input;
-  const preview = (await client.callByName('apply', { ...input, dry_run: true }, options)) as { readonly to: string };
-  return { ...input, to: fence.inside('to', preview.to) };
+  progress: CallProgress,
+): Promise<void> {
+  const ids = input.operation_ids;
+  if (verb !== 'wait_operations' || !Array.isArray(ids)) return;
+  await progress.followEnds(client, [...new Set(ids.filter(id => typeof id === 'string'))]);
 }
 
-function hostNetworkRefused(): CoppiceError {
-  return new CoppiceError('fenced', 'network: agents may not share this machine’s network', {
-    field: 'network',
-    fix: 'Use nat or none. A person may allow it: coppice mcp --allow-host-network.',
-  });
+/** The operation's own progress; once it has a name, its output too. */
+function tell(step: Progress, client: EngineClient, progress: CallProgress): void {
+  progress.tell(step);
+  if (step.operation_id === undefined) return;
+  // Live output is a courtesy: the answer has all of it, and says itself when the engine has gone.
+  progress.followOutput(client, step.operation_id).catch(() => undefined);
+}
+
+function isUnfinished(result: unknown): result is { readonly operation_id: string } {
+  const { operation_id: id, status } = result as { readonly operation_id?: unknown; readonly status?: unknown };
+  return typeof id === 'string' && (status === 'PENDING' || status === 'EXECUTING');
 }
 
 function tooLarge(verb: ListedVerb): CoppiceError {
   return new CoppiceError('unsupported', `the answer of ${verb} is too large for one message`, {
     fix: 'Ask for less: a lower limit or length, fewer operations, a narrower path; then go on from there.',
   });
-}
-
-function progressTo(extra: Extra): Pick<CallOptions, 'onProgress'> {
-  const token = extra._meta?.progressToken;
-  if (token === undefined) return {};
-  let steps = 0;
-  return {
-    onProgress: ({ message, done, total }) => {
-      const params = {
-        progressToken: token,
-        progress: done ?? ++steps,
-        message,
-        ...(total === undefined ? {} : { total }),
-      };
-      extra.sendNotification({ method: 'notifications/progress', params }).catch(() => undefined); // The agent has gone; the call's end says so.
-    },
-  };
 }
 
 function errorResult(error: WireError): CallToolResult {

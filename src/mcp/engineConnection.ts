@@ -4,10 +4,16 @@ import type { EngineLocation } from '../client/startEngine.ts';
 /** A connection that is made when first needed, and made again after the engine has gone. */
 export class EngineConnection {
   readonly #location: EngineLocation;
+  readonly #made: (client: EngineClient) => Promise<void>;
+  readonly #lost: () => void;
   #client: Promise<EngineClient> | undefined;
+  #closed = false;
 
-  constructor(location: EngineLocation) {
+  /** `made` prepares every new connection before anybody uses it; `lost` is told when one ended by itself. */
+  constructor(location: EngineLocation, made: (client: EngineClient) => Promise<void>, lost: () => void) {
     this.#location = location;
+    this.#made = made;
+    this.#lost = lost;
   }
 
   connect(): Promise<EngineClient> {
@@ -20,7 +26,10 @@ export class EngineConnection {
       const client = await EngineClient.connect(this.#location, 'mcp');
       void client.closed.then(() => {
         this.#client = undefined;
+        if (!this.#closed) this.#lost();
       });
+      await this.#made(client);
+      if (this.#closed) client.close();
       return client;
     } catch (error) {
       this.#client = undefined;
@@ -29,6 +38,7 @@ export class EngineConnection {
   }
 
   close(): void {
+    this.#closed = true;
     void this.#client?.then(
       client => client.close(),
       () => undefined, // Whoever asked for it was told.

@@ -3,6 +3,8 @@ import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { RootsListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { Fence } from '../fence/fence.ts';
 
+const HOW_TO_ALLOW = 'A person may allow more folders: coppice mcp --allow FOLDER.';
+
 /** What an agent may reach: the roots its client names, else the folder it was started in; and what a person allowed. */
 export class Roots {
   readonly #server: Server;
@@ -20,7 +22,7 @@ export class Roots {
   }
 
   fence(): Promise<Fence> {
-    this.#fence ??= this.#folders().then(folders => new Fence(folders));
+    this.#fence ??= this.#folders().then(folders => new Fence(folders, HOW_TO_ALLOW));
     return this.#fence;
   }
 

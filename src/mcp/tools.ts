@@ -1,6 +1,5 @@
 import type { Tool } from '@modelcontextprotocol/sdk/types.js';
-import { z } from 'zod';
-import { verbSchemas } from '../protocol/verbs.ts';
+import { agentInputSchema, agentResultSchema } from '../fence/agentSchema.ts';
 import { type ListedVerb, verbNames, verbs } from '../verbs/verbs.ts';
 
 export type ToolSet = 'core' | 'all';
@@ -16,8 +15,8 @@ function toolOf(name: ListedVerb): Tool {
     name,
     title: verb.title,
     description: verb.description,
-    inputSchema: objectSchema(verbSchemas[name].input, 'input'),
-    outputSchema: objectSchema(verbSchemas[name].result, 'output'),
+    inputSchema: agentInputSchema(name),
+    outputSchema: agentResultSchema(name),
     annotations: {
       title: verb.title,
       readOnlyHint: verb.annotations.readOnly,
@@ -26,10 +25,4 @@ function toolOf(name: ListedVerb): Tool {
       openWorldHint: verb.annotations.openWorld,
     },
   };
-}
-
-/** Tools take and give objects; a union of objects is said with `anyOf` beside the type. */
-function objectSchema(schema: z.ZodType, io: 'input' | 'output'): Tool['inputSchema'] {
-  const { $schema: _, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
-  return { ...json, type: 'object' } as Tool['inputSchema'];
 }

@@ -38,3 +38,6 @@ export function parseImageReference(text: string): ImageReference | undefined {
   if (TAG.test(text)) return { kind: 'bare', text };
   return undefined;
 }
+
+/** The guides, in the order they are offered. */
+export const guideSections = ['workflow', 'quickstart', 'reference', 'state', 'async', 'tagging', 'errors'] as const;

@@ -39,6 +39,8 @@ export interface Progress {
   readonly message: string;
   readonly done?: number;
   readonly total?: number;
+  /** Said once, at the start: the operation that the call waits for, so that it can be followed. */
+  readonly operation_id?: string;
 }
 
 export interface SubscribeParams {

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import * as branches from './schemas/branches.ts';
 import * as engine from './schemas/engine.ts';
 import * as files from './schemas/files.ts';
+import * as guides from './schemas/guides.ts';
 import * as images from './schemas/images.ts';
 import * as operations from './schemas/operations.ts';
 import * as sandboxes from './schemas/sandboxes.ts';
@@ -54,6 +55,8 @@ export const verbSchemas = {
   read_sandbox_file: { input: sandboxes.readSandboxFileInput, result: sandboxes.readSandboxFileResult },
   write_sandbox_file: { input: sandboxes.writeSandboxFileInput, result: sandboxes.done },
   snapshot: { input: sandboxes.snapshotInput, result: sandboxes.snapshotResult },
+
+  get_guide: { input: guides.getGuideInput, result: guides.getGuideResult },
 
   doctor: { input: engine.doctorInput, result: engine.doctorResult },
   wipe: { input: engine.wipeInput, result: engine.wipeResult },

@@ -75,6 +75,7 @@ export const operationVerbs: Verbs<OperationVerb> = {
       if (result.unknown.length > 0) lines.push(`unknown: ${result.unknown.join(' ')}`);
       if (result.timed_out)
         lines.push('The wait timed out; nothing was cancelled. Call wait_operations again to go on.');
+      lines.push(...result.hints.map(hintLine));
       return lines.join('\n\n');
     },
   },

@@ -2,6 +2,7 @@ import type { VerbInput, VerbName } from '../protocol/verbs.ts';
 import { branchVerbs } from './branches.ts';
 import { engineVerbs } from './engine.ts';
 import { fileVerbs } from './files.ts';
+import { guideVerbs } from './guides.ts';
 import { imageVerbs } from './images.ts';
 import { operationVerbs } from './operations.ts';
 import { sandboxVerbs } from './sandboxes.ts';
@@ -19,6 +20,7 @@ export const verbs: Verbs<ListedVerb> = {
   ...fileVerbs,
   ...branchVerbs,
   ...sandboxVerbs,
+  ...guideVerbs,
   ...engineVerbs,
 };
 

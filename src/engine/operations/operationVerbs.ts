@@ -2,6 +2,7 @@ import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
 import type { Call, Handlers } from '../call.ts';
 import type { Spools } from '../store/spools.ts';
 import { firstCharacter, incompleteTail, LONGEST_CHARACTER, orphanedHead } from '../store/text.ts';
+import { loneHint } from './hints.ts';
 import { finished } from './operationStore.ts';
 import type { Operations } from './operations.ts';
 
@@ -85,7 +86,17 @@ async function waitOperations(
     cancelled,
     unknown: ids.filter(id => !known.includes(id)),
     timed_out: timedOut,
+    hints: loneHints(operations, ids),
   };
+}
+
+function loneHints(operations: Operations, ids: readonly string[]): string[] {
+  const record = ids.length === 1 ? operations.find(ids[0]!) : undefined;
+  if (record?.kind !== 'run' || record.finishedAt === null || record.client !== 'mcp') return [];
+  const span = { statuses: undefined, kind: undefined, since: record.createdAt, until: record.finishedAt };
+  const alone = operations.list(span, 2, 0).total === 1;
+  const hint = loneHint(alone, record.finishedAt - record.createdAt);
+  return hint === undefined ? [] : [hint];
 }
 
 /** Something whose output is in a spool: an operation, or a process of a sandbox. */

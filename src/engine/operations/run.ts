@@ -86,6 +86,7 @@ export class Run {
       { queued: true, group: request.group && { id: request.group.id, limit: request.group.concurrency } },
     );
     if (!request.wait) return { operation_id: record.id, status: record.status, hints: [...record.hints] };
+    call.progress({ message: `${record.id} ${record.status}`, operation_id: record.id });
     await operations.ended(record.id, call.signal);
     if (call.signal.aborted) await operations.cancel(record.id);
     return operations.result(operations.record(record.id), request.truncate_output_at);

@@ -221,6 +221,7 @@ export const waitOperationsResult = z.object({
   cancelled: z.array(z.string()),
   unknown: z.array(z.string()),
   timed_out: z.boolean(),
+  hints: z.array(z.string()),
 });
 
 export const cancelOperationInput = z.strictObject({ operation_id: common.operationId });

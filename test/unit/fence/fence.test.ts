@@ -24,7 +24,7 @@ describe('the fence around an agent', () => {
     symlinkSync('/nowhere/at/all', path.join(root, 'dangling'));
     symlinkSync('loop', path.join(root, 'loop'));
     symlinkSync(root, path.join(top, 'door'));
-    fence = new Fence([root]);
+    fence = new Fence([root], 'Ask.');
   });
   after(() => folder[Symbol.dispose]());
 
@@ -62,7 +62,7 @@ describe('the fence around an agent', () => {
   });
 
   it('without folders nothing is inside', () => {
-    const closed = new Fence([]);
+    const closed = new Fence([], 'Ask.');
     assert.throws(() => closed.inside('source', root), /outside what this agent may reach/);
     assert.equal(closed.home, undefined);
   });
