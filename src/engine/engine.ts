@@ -16,6 +16,7 @@ import { ImageRemoval } from './images/imageRemoval.ts';
 import { ImageStore, toRuntimeImage } from './images/imageStore.ts';
 import { imageVerbs } from './images/imageVerbs.ts';
 import { ImportImage } from './images/importImage.ts';
+import { recipe } from './images/recipe.ts';
 import { RegistryAuth } from './images/registryAuth.ts';
 import { removalVerbs } from './images/removalVerbs.ts';
 import type { Log } from './log.ts';
@@ -183,6 +184,12 @@ export class Engine {
       }),
       run: (request, call) => run.call(request, call),
       run_again: (request, call) => run.again(request.operation_id, call),
+      recipe: async request =>
+        recipe(
+          { images: this.#images, operations: operationStore, states },
+          this.#images.resolve(request.image),
+          request.format,
+        ),
       upload: (request, call) => files.upload(request, call),
       get_guide: async ({ section }) => guide(guides, section),
     };

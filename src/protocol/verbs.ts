@@ -26,6 +26,7 @@ export const verbSchemas = {
   remove_image: { input: images.removeImageInput, result: images.removeImageResult },
   prune: { input: images.pruneInput, result: images.pruneResult },
   lineage: { input: images.lineageInput, result: images.lineageResult },
+  recipe: { input: images.recipeInput, result: images.recipeResult },
 
   rsync: { input: states.rsyncInput, result: states.rsyncResult },
   states: { input: states.statesInput, result: states.statesResult },

@@ -326,6 +326,7 @@ export class ImageStore {
       runtime: image.runtime,
       branches,
       title: image.command ?? image.source ?? image.uuid.slice(0, 8),
+      exit_code: image.exitCode,
       drifted: this.#driftedFrom(image),
     };
   }

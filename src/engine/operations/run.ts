@@ -276,7 +276,7 @@ function commandsOf(request: Request): Command[] {
   return [{ title, args: ['/bin/sh', '-c', line, 'sh', ...request.args] }];
 }
 
-const quoted = (argument: string): string =>
+export const quoted = (argument: string): string =>
   /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`;
 
 export function limitsOf(request: Pick<Request, 'limits'>): SandboxSpec['limits'] {

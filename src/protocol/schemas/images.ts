@@ -13,6 +13,7 @@ export const imageView = z.object({
   branches: z.array(z.string()).describe('Branches whose head it is'),
   /** What made it, for labels in trees. */
   title: z.string(),
+  exit_code: z.number().nullable().describe('Of the command that made it; null where none did'),
   drifted: z.boolean().describe('A `host:` image whose machine has changed since'),
 });
 export const imageConfig = z.object({
@@ -158,6 +159,17 @@ export const lineageResult = z.object({
   root: z.object({ image: z.string(), registry_url: z.string().nullable() }),
   depth: z.number().describe('Edges between the root and this image'),
   is_known: z.boolean().describe('false: the chain breaks off at an image that is no longer here'),
+});
+
+/** `script` is for a shell, `dockerfile` for docker build. */
+export const recipeInput = z.strictObject({
+  image: common.imageReference,
+  format: z.enum(['script', 'dockerfile']).default('script'),
+});
+export const recipeResult = z.object({
+  image: z.string(),
+  text: z.string(),
+  commands: z.number().describe('Commands from the root to the image'),
 });
 export type LineageEdge = z.infer<typeof edge>;
 export type Lineage = z.infer<typeof lineageResult>;
