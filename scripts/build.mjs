@@ -1,10 +1,16 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { reportingFailure } from './command.mjs';
 import { inRoot, root } from './paths.mjs';
 
+/** Loaded from its own file when the extension first asks for it. */
+const chunks = { 'src/workspace/excludedPaths.ts': './excluded-paths.js' };
+
 const bundles = [
-  { source: 'src/extension/activate.ts', output: 'extension.js', external: ['vscode'], minify: true },
+  { source: 'src/extension/activate.ts', output: 'extension.js', external: ['vscode'], minify: true, apart: chunks },
+  { source: 'src/workspace/watchThread.ts', output: 'watch-thread.js', minify: true },
+  { source: 'src/workspace/excludedPaths.ts', output: 'excluded-paths.js', minify: true },
   { source: 'src/cli/main.ts', output: 'cli.js' },
   { source: 'src/cli/bin.ts', output: 'coppice.js', target: 'node16' },
   { source: 'src/engine/main.ts', output: 'engine.js' },
@@ -25,7 +31,7 @@ export async function build() {
   console.log(`build: ${sizes.join(', ')} (${Math.round(performance.now() - started)} ms)`);
 }
 
-async function buildOne(esbuild, { source, output, external = [], minify = false, target = 'node22' }) {
+async function buildOne(esbuild, { source, output, external = [], minify = false, target = 'node22', apart = {} }) {
   const outfile = `dist/${output}`;
   const { metafile } = await esbuild.build({
     absWorkingDir: root,
@@ -40,11 +46,27 @@ async function buildOne(esbuild, { source, output, external = [], minify = false
     // ssh2 asks for optional native modules, which exist only where a compiler was.
     external: ['*.node', ...external],
     define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename', 'import.meta.main': 'false' },
+    plugins: [keptApart(apart)],
     logLevel: 'warning',
     logOverride: { 'empty-import-meta': 'error' },
     metafile: true,
   });
   return `${output} ${Math.round(metafile.outputs[outfile].bytes / 1000)} KB`;
+}
+
+/** `import()` of one of these files loads another bundle; any other import of it would put it inside twice. */
+function keptApart(files) {
+  return {
+    name: 'kept-apart',
+    setup({ onResolve }) {
+      onResolve({ filter: /\.ts$/ }, ({ kind, path: file, resolveDir }) => {
+        const output = files[path.relative(root, path.resolve(resolveDir, file))];
+        if (!output) return undefined;
+        if (kind !== 'dynamic-import') return { errors: [{ text: `${file} is a bundle of its own: import() it` }] };
+        return { path: output, external: true };
+      });
+    },
+  };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await reportingFailure(build);

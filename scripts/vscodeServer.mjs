@@ -62,7 +62,7 @@ export async function startVscodeServer({ dataFolder, open = false, flags = [], 
   try {
     const port = await boundPort(server);
     const authority = `127.0.0.1:${port}`;
-    return { authority, token, address: folder => address(authority, token, folder), dispose };
+    return { authority, token, address: place => address(authority, token, place), dispose };
   } catch (error) {
     await dispose();
     throw error;
@@ -106,8 +106,10 @@ function boundPort(server) {
   });
 }
 
-function address(authority, token, folder) {
-  const query = new URLSearchParams({ ...(token && { tkn: token }), folder });
+/** `place`: a folder, or a workspace file that names several. */
+function address(authority, token, place) {
+  const what = place.endsWith('.code-workspace') ? 'workspace' : 'folder';
+  const query = new URLSearchParams({ ...(token && { tkn: token }), [what]: place });
   return `http://${authority}/?${query}`;
 }
 

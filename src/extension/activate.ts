@@ -1,6 +1,7 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { defaultHome, logPath } from '../protocol/endpoint.ts';
+import { checkout, newBranch, rollback } from './commands/branches.ts';
 import { copyUuid, removeImage, tagImage, untagImage } from './commands/changeImage.ts';
 import { type CommandHandlers, registerCommands } from './commands/command.ts';
 import { doctorText } from './commands/doctor.ts';
@@ -8,6 +9,7 @@ import { askImageSource, importImage } from './commands/importImage.ts';
 import { showMenu } from './commands/menu.ts';
 import { filesToRun, SandboxRuns } from './commands/runInSandbox.ts';
 import { contextKeys } from './contributions.ts';
+import { folderForBranches } from './currentFolder.ts';
 import { lineageText } from './documents/lineageText.ts';
 import { OutputDocuments, outputUri } from './documents/outputDocuments.ts';
 import { ReportDocuments } from './documents/reportDocuments.ts';
@@ -15,6 +17,9 @@ import { EngineConnection } from './engineConnection.ts';
 import { LiveOperations } from './liveOperations.ts';
 import { settingOf } from './settings.ts';
 import { StatusBar } from './statusBar.ts';
+import { pauseOrResume, showExcluded, showSyncMenu, syncNow } from './sync/syncMenu.ts';
+import { SyncStatusBar } from './sync/syncStatusBar.ts';
+import { WorkspaceSync } from './sync/workspaceSync.ts';
 import type { Row } from './views/engineTree.ts';
 import { ImagesView } from './views/imagesView.ts';
 import { shortId } from './views/labels.ts';
@@ -26,6 +31,9 @@ export interface CoppiceExtension {
   readonly connection: EngineConnection;
   readonly images: vscode.TreeDataProvider<Row>;
   readonly operations: vscode.TreeDataProvider<Row>;
+  readonly sync: WorkspaceSync;
+  readonly statusBar: StatusBar;
+  readonly syncStatusBar: SyncStatusBar;
 }
 
 /** The composition root. Nothing here speaks to the engine: the first shown view or command does. */
@@ -47,8 +55,11 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
   const operations = own(new OperationsView(connection, live));
   own(new OutputDocuments(connection));
   const reports = own(new ReportDocuments());
-  const runs = own(new SandboxRuns(connection, log));
-  own(new StatusBar(connection, live, log));
+  const script = path.join(context.extensionPath, 'dist', 'watch-thread.js');
+  const sync = own(new WorkspaceSync({ connection, log, script, memory: context.workspaceState }));
+  const runs = own(new SandboxRuns(connection, sync, log));
+  const statusBar = own(new StatusBar(connection, live, log));
+  const syncStatusBar = own(new SyncStatusBar(sync));
   own(connection.onDidChangeState(({ kind }) => setContext(contextKeys.engine, kind)));
   own(keepRunnableInContext());
 
@@ -76,6 +87,13 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
       }
     },
     'coppice.showResultImage': row => row.operation.result_image && showLineage(row.operation.result_image),
+    'coppice.syncNow': folder => syncNow(sync, folder),
+    'coppice.pauseSync': folder => pauseOrResume(sync, folder),
+    'coppice.showExcluded': folder => showExcluded(sync, reports, folder),
+    'coppice.syncMenu': () => showSyncMenu(sync),
+    'coppice.checkout': async () => checkout(connection, await folderForBranches()),
+    'coppice.newBranch': async (row, name) => newBranch(connection, await folderForBranches(), row?.image.uuid, name),
+    'coppice.rollback': async row => rollback(connection, await folderForBranches(), row?.image.uuid),
     'coppice.refresh': () => {
       images.refresh();
       operations.refresh();
@@ -89,7 +107,7 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
   own(registerCommands(handlers, log));
   const activationMs = performance.now() - start;
   log.info(`activated in ${activationMs.toFixed(1)} ms`);
-  return { activationMs, connection, images, operations };
+  return { activationMs, connection, images, operations, sync, statusBar, syncStatusBar };
 }
 
 /** Menus show "Run in Sandbox" on the files that the setting knows. */

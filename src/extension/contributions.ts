@@ -61,6 +61,13 @@ export const commands = {
   'coppice.openOutput': { title: 'Open Output', icon: '$(output)', palette: false },
   'coppice.cancelOperation': { title: 'Cancel', icon: '$(debug-stop)', palette: false },
   'coppice.showResultImage': { title: 'Show Lineage of the Result', icon: '$(type-hierarchy)', palette: false },
+  'coppice.syncNow': { title: 'Sync Now', icon: '$(sync)', enablement: TRUSTED },
+  'coppice.pauseSync': { title: 'Pause or Resume Auto-Sync', enablement: TRUSTED },
+  'coppice.showExcluded': { title: 'Show Files Excluded from Sync', enablement: TRUSTED },
+  'coppice.syncMenu': { title: 'Show Sync Actions' },
+  'coppice.checkout': { title: 'Check Out Branch…', icon: '$(git-branch)' },
+  'coppice.newBranch': { title: 'New Branch…' },
+  'coppice.rollback': { title: 'Roll Back Branch…', icon: '$(discard)' },
   'coppice.refresh': { title: 'Refresh', icon: '$(refresh)' },
   'coppice.showMenu': { title: 'Show Actions' },
   'coppice.showLog': { title: 'Show Log' },
@@ -69,7 +76,7 @@ export const commands = {
 } as const satisfies Record<`coppice.${string}`, CommandText>;
 export type CommandId = keyof typeof commands;
 
-export const syncModes = ['on-run', 'off'] as const;
+export const syncModes = ['on', 'on-run', 'off'] as const;
 export type SyncMode = (typeof syncModes)[number];
 
 export const networks = ['nat', 'none', 'host'] as const;
@@ -129,17 +136,25 @@ export const settings = {
     description: 'What **Run in Sandbox** can reach.',
   },
   'coppice.sync.mode': {
-    default: 'on-run' as SyncMode,
+    default: 'on' as SyncMode,
     schema: {
       type: 'string',
       enum: syncModes,
       enumDescriptions: [
+        'Every change on disk becomes a directory state, shown in the status bar. Starts with the first use of Coppice in a workspace.',
         'Each run sees the whole workspace folder as it is on disk then.',
         'A run sees nothing but its file.',
       ],
     },
     scope: 'resource',
-    description: 'When the workspace folder is synced for sandboxes, where it appears as `/workspace/<folder>`.',
+    description:
+      'When the workspace folder is synced for sandboxes. Each run sees it as it is on disk then, unless this is off.',
+  },
+  'coppice.sync.destination': {
+    default: '' as string,
+    schema: { type: 'string', pattern: '^(/.+)?$', patternErrorMessage: 'An absolute path inside the sandbox' },
+    scope: 'resource',
+    description: 'Where the workspace folder appears inside a sandbox. Empty: `/workspace/<folder>`.',
   },
   'coppice.sync.exclude': {
     default: [] as readonly string[],

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { currentFolder } from './currentFolder.ts';
 import { Disposable } from './disposable.ts';
 import type { EngineConnection } from './engineConnection.ts';
 import type { LiveOperations } from './liveOperations.ts';
@@ -39,8 +40,18 @@ export class StatusBar extends Disposable {
         if (change.affectsConfiguration('coppice.image')) void this.#askHead();
       }),
     );
+    this._register(
+      vscode.window.onDidChangeActiveTextEditor(() => {
+        if ((vscode.workspace.workspaceFolders?.length ?? 0) > 1) void this.#askHead();
+      }),
+    );
     this.#draw();
     this.#item.show();
+  }
+
+  /** For tests. */
+  get text(): string {
+    return this.#item.text;
   }
 
   async #askHead(): Promise<void> {
@@ -55,7 +66,7 @@ export class StatusBar extends Disposable {
   }
 
   async #findHead(): Promise<string> {
-    const folder = vscode.workspace.workspaceFolders?.[0];
+    const folder = currentFolder();
     const image = settingOf('coppice.image', folder?.uri);
     if (image !== '') return image;
     if (folder?.uri.scheme !== 'file') return '';

@@ -17,7 +17,7 @@ import { copyFolder } from './vscode.ts';
  *     node test/harness/runHostTests.ts [--grep text] [--folder examples/sample] test/host/*.test.ts
  *
  * A test reaches the extension by `vscode.extensions.getExtension('coppice.coppice')`. COPPICE_HOME is a fresh folder;
- * a copy of `--folder` is the workspace. Modal dialogs throw there.
+ * a copy of `--folder` is the first folder of the workspace, an empty one called `second` the other. Modal dialogs throw there.
  */
 export interface HostRun {
   readonly extension: string;
@@ -32,7 +32,7 @@ export async function runHostTests(asked: HostRun): Promise<readonly TestResult[
   await using parts = new AsyncDisposableStack();
   const temporary = parts.use(new TemporaryFolder());
   const home = parts.use(new CoppiceHome());
-  const folder = copyFolder(asked.folder, temporary);
+  const workspace = makeWorkspace(copyFolder(asked.folder, temporary), temporary);
   const results = temporary.join('results.json');
   const bundles = await bundle(asked);
   const tests: HostTests = { files: bundles.files, grep: asked.grep, results };
@@ -55,10 +55,19 @@ export async function runHostTests(asked: HostRun): Promise<readonly TestResult[
     ['extensionTestsPath', remote(bundles.runner)],
     ['extensionEnvironment', JSON.stringify({ COPPICE_HOST_TESTS: JSON.stringify(tests) })],
   ];
-  await page.goto(`${server.address(folder)}&payload=${encodeURIComponent(JSON.stringify(payload))}`);
+  await page.goto(`${server.address(workspace)}&payload=${encodeURIComponent(JSON.stringify(payload))}`);
   const code = await Promise.race([ended, timeout()]);
   if (code !== 0) throw new Error(`the extension host ended with ${code}\n${log.slice(-60).join('\n')}`);
   return JSON.parse(readFileSync(results, 'utf8')) as TestResult[];
+}
+
+/** Several folders are the harder case; what holds there holds for one. */
+function makeWorkspace(first: string, temporary: TemporaryFolder): string {
+  const second = temporary.join('second');
+  mkdirSync(second);
+  const file = temporary.join('tests.code-workspace');
+  writeFileSync(file, JSON.stringify({ folders: [{ path: first }, { path: second }] }));
+  return file;
 }
 
 /** The tests path must lie inside the extension, and its modules are loaded by the extension host's own `require`. */

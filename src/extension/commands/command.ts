@@ -8,6 +8,7 @@ import type { OperationRow } from '../views/operationsView.ts';
 type OnFiles = [file?: vscode.Uri, files?: readonly vscode.Uri[]];
 type OnImage = [row: ImageRow];
 type OnOperation = [row: OperationRow];
+type OnFolder = [folder?: vscode.WorkspaceFolder];
 type OnOperations = [row: OperationRow, rows?: readonly OperationRow[]];
 
 /** What each command is called with. */
@@ -26,6 +27,13 @@ export interface CommandArguments {
   readonly 'coppice.openOutput': OnOperation;
   readonly 'coppice.cancelOperation': OnOperations;
   readonly 'coppice.showResultImage': OnOperation;
+  readonly 'coppice.syncNow': OnFolder;
+  readonly 'coppice.pauseSync': OnFolder;
+  readonly 'coppice.showExcluded': OnFolder;
+  readonly 'coppice.syncMenu': [];
+  readonly 'coppice.checkout': [];
+  readonly 'coppice.newBranch': [image?: ImageRow, name?: string];
+  readonly 'coppice.rollback': [image?: ImageRow];
   readonly 'coppice.refresh': [];
   readonly 'coppice.showMenu': [];
   readonly 'coppice.showLog': [];

@@ -4,6 +4,9 @@ import { type CommandId, commands } from '../contributions.ts';
 const OFFERED: readonly (CommandId | `${string}.focus`)[] = [
   'coppice.runInSandbox',
   'coppice.runInSandboxAndKeep',
+  'coppice.checkout',
+  'coppice.newBranch',
+  'coppice.rollback',
   'coppice.importImage',
   'coppice.images.focus',
   'coppice.operations.focus',

@@ -5,6 +5,8 @@ import type { VerbInput } from '../../protocol/verbs.ts';
 import { Disposable } from '../disposable.ts';
 import type { EngineConnection } from '../engineConnection.ts';
 import { settingOf } from '../settings.ts';
+import { destinationOf } from '../sync/folderSettings.ts';
+import type { WorkspaceSync } from '../sync/workspaceSync.ts';
 import { syncLine } from '../terminal/lines.ts';
 import { extension, placeOf, runnerByFirstLine, runnerByName } from '../terminal/runner.ts';
 import { type Preparation, type SandboxCommand, SandboxTerminal } from '../terminal/sandboxTerminal.ts';
@@ -28,12 +30,14 @@ const MOST_OF_A_FIRST_LINE = 256;
 /** "Run in Sandbox": one terminal a file, used again when the file is run again. */
 export class SandboxRuns extends Disposable {
   readonly #connection: EngineConnection;
+  readonly #sync: WorkspaceSync;
   readonly #log: vscode.LogOutputChannel;
   readonly #terminals = new Map<vscode.Terminal, { readonly key: string; readonly pty: SandboxTerminal }>();
 
-  constructor(connection: EngineConnection, log: vscode.LogOutputChannel) {
+  constructor(connection: EngineConnection, sync: WorkspaceSync, log: vscode.LogOutputChannel) {
     super();
     this.#connection = connection;
+    this.#sync = sync;
     this.#log = log;
     this._register(vscode.window.onDidCloseTerminal(terminal => this.#closed(terminal)));
   }
@@ -56,10 +60,10 @@ export class SandboxRuns extends Disposable {
       (await askRunner(name));
     if (runner === undefined) return undefined;
     const folder = vscode.workspace.getWorkspaceFolder(file);
-    const place = placeOf(file.path, folder && { name: folder.name, path: folder.uri.path });
+    const place = placeOf(file.path, folder && { destination: destinationOf(folder), path: folder.uri.path });
     const prepare = async (preparation: Preparation): Promise<VerbInput<'run'>> => {
       const uploaded = await this.#upload(file); // Saved first; and it runs even when the sync leaves it out.
-      const state = folder && (await this.#sync(folder, place.cwd, preparation));
+      const state = folder && (await this.#stateOf(folder, preparation));
       const image = options.image ?? settingOf('coppice.image', file);
       return {
         command: runner,
@@ -78,25 +82,10 @@ export class SandboxRuns extends Disposable {
     return { name: options.keep ? `${name} (keep)` : name, title: `${runner} ${place.argument}`, prepare };
   }
 
-  /** The folder as it is on disk now; undefined where it is not to be or cannot be synced. */
-  async #sync(
-    folder: vscode.WorkspaceFolder,
-    destination: string,
-    { signal, passing, say }: Preparation,
-  ): Promise<string | undefined> {
-    if (folder.uri.scheme !== 'file' || settingOf('coppice.sync.mode', folder.uri) === 'off') return undefined;
-    const state = await this.#connection.call(
-      'rsync',
-      {
-        source: folder.uri.fsPath,
-        destination,
-        exclude: [...settingOf('coppice.sync.exclude', folder.uri)],
-        gitignore: settingOf('coppice.sync.gitignore', folder.uri),
-      },
-      { signal, onProgress: ({ message }) => passing(message) },
-    );
-    if (!state.unchanged) say(syncLine(state));
-    return state.directory_state_id;
+  async #stateOf(folder: vscode.WorkspaceFolder, { signal, passing, say }: Preparation): Promise<string | undefined> {
+    const state = await this.#sync.stateOf(folder, { signal, onProgress: ({ message }) => passing(message) });
+    if (state && !state.unchanged) say(syncLine(state));
+    return state?.directory_state_id;
   }
 
   async #upload(file: vscode.Uri): Promise<string> {

@@ -29,12 +29,15 @@ export interface Place {
   readonly argument: string;
 }
 
-/** `/workspace/<folder>/<relative path>`; a file of no workspace folder goes to `/workspace` itself. */
-export function placeOf(file: string, folder: { readonly name: string; readonly path: string } | undefined): Place {
+/** Below where its workspace folder appears inside; a file of no workspace folder goes to `/workspace` itself. */
+export function placeOf(
+  file: string,
+  folder: { readonly destination: string; readonly path: string } | undefined,
+): Place {
   const inFolder = folder !== undefined && file.startsWith(`${folder.path.replace(/\/$/, '')}/`);
   const relative = inFolder
     ? file.slice(folder.path.replace(/\/$/, '').length + 1)
     : (file.split('/').at(-1) ?? 'file');
-  const cwd = inFolder ? `/workspace/${folder.name.replaceAll(/[/\0]/g, '_')}` : '/workspace';
+  const cwd = inFolder ? folder.destination : '/workspace';
   return { cwd, path: `${cwd}/${relative}`, argument: relative.startsWith('-') ? `./${relative}` : relative };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { defaultDestination, whyNotByItself } from '../../../src/cli/syncedFolder.ts';
+import { defaultDestination } from '../../../src/cli/syncedFolder.ts';
+import { whyNotByItself } from '../../../src/workspace/byItself.ts';
 
 const places = { store: '/nobody/me/.local/share/coppice', home: '/nobody/me', temporary: '/nobody/tmp' };
 

@@ -23,8 +23,8 @@ test('a #! line names a runner, and brings no shell syntax', () => {
   assert.equal(runnerByFirstLine('#!/bin/sh $(id)'), undefined);
 });
 
-test('files lie below /workspace/<folder>, and arguments never look like options', () => {
-  const folder = { name: 'app', path: '/home/me/app' };
+test('files lie below their folder’s destination, and arguments never look like options', () => {
+  const folder = { destination: '/workspace/app', path: '/home/me/app' };
   assert.deepEqual(placeOf('/home/me/app/src/main.py', folder), {
     cwd: '/workspace/app',
     path: '/workspace/app/src/main.py',
@@ -33,5 +33,8 @@ test('files lie below /workspace/<folder>, and arguments never look like options
   assert.deepEqual(placeOf('/tmp/x.sh', undefined), { cwd: '/workspace', path: '/workspace/x.sh', argument: 'x.sh' });
   assert.equal(placeOf('/home/me/app-2/x.sh', folder).path, '/workspace/x.sh');
   assert.equal(placeOf('/home/me/app/-rf.sh', folder).argument, './-rf.sh');
-  assert.equal(placeOf('/c:/work/app/a b.py', { name: 'app', path: '/c:/work/app' }).path, '/workspace/app/a b.py');
+  assert.equal(
+    placeOf('/c:/work/app/a b.py', { destination: '/workspace/app', path: '/c:/work/app' }).path,
+    '/workspace/app/a b.py',
+  );
 });
