@@ -29,7 +29,10 @@ import { Scheduler } from './operations/scheduler.ts';
 import { StartImages } from './operations/startImage.ts';
 import type { Runtimes } from './runtimes.ts';
 import { Sandboxes } from './sandboxes/sandboxes.ts';
+import { sandboxFileVerbs } from './sandboxes/sandboxFileVerbs.ts';
 import { sandboxVerbs } from './sandboxes/sandboxVerbs.ts';
+import { Sessions } from './sandboxes/sessions.ts';
+import { sessionVerbs } from './sandboxes/sessionVerbs.ts';
 import { Snapshots } from './sandboxes/snapshots.ts';
 import type { EngineSettings } from './settings.ts';
 import { Blobs } from './store/blobs.ts';
@@ -55,6 +58,7 @@ export class Engine {
   readonly #scheduler: Scheduler;
   readonly #operations: Operations;
   readonly #sandboxes: Sandboxes;
+  readonly #sessions: Sessions;
   readonly #images: ImageStore;
   readonly #spools: Spools;
   readonly #drift: HostDrift;
@@ -155,6 +159,7 @@ export class Engine {
       log,
       limit: settings.maxSandboxes,
     });
+    this.#sessions = new Sessions(this.#sandboxes);
     this.#handlers = {
       ...stateVerbs(
         this.#sync,
@@ -168,8 +173,21 @@ export class Engine {
         this.#operations,
         this.#drift,
       ),
-      ...operationVerbs(this.#operations, this.#spools, id => this.#sandboxes.process(id, 'operation_id').output),
-      ...sandboxVerbs(this.#sandboxes, new Snapshots(this.#images, this.#operations), files, stateLayers),
+      ...operationVerbs(
+        this.#operations,
+        this.#spools,
+        this.feed,
+        id => this.#sandboxes.process(id, 'operation_id').output,
+      ),
+      ...sandboxFileVerbs(this.#sandboxes),
+      ...sessionVerbs(this.#sessions),
+      ...sandboxVerbs(
+        this.#sandboxes,
+        this.#sessions,
+        new Snapshots(this.#images, this.#operations),
+        files,
+        stateLayers,
+      ),
       ...branchVerbs(branches, this.#images, startImages),
       ...artifactVerbs(this.#images, runtimes, home),
       ...removalVerbs(removal),
@@ -242,6 +260,7 @@ export class Engine {
 
   /** What lived as long as this client's connection ends. */
   clientGone(clientId: string): void {
+    this.#sessions.clientGone(clientId);
     this.#sandboxes.clientGone(clientId);
   }
 

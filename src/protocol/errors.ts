@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'branch_not_found'
   | 'sandbox_not_found'
   | 'process_not_found'
+  | 'session_not_found'
   | 'guide_not_found'
   | 'path_not_found'
   | 'path_escapes'
@@ -42,7 +43,11 @@ export type ErrorCode =
   | 'engine_busy'
   | 'version_mismatch'
   | 'engine_died'
-  | 'internal';
+  | 'internal'
+  /** The SDK's own: they never cross the socket. */
+  | 'execution_failed'
+  | 'blocking_not_allowed'
+  | 'would_deadlock';
 
 /** The form an error has on the wire, in an operation's record and in `--json` output. */
 export interface WireError {

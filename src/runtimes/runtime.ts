@@ -183,6 +183,8 @@ export interface RuntimeSandbox {
     bytes: Buffer,
     options: { readonly mode: number | undefined; readonly append: boolean },
   ): Promise<void>;
+  /** Its files from outside, also while it runs. Needs no program inside; links lead nowhere else. */
+  readonly files: SandboxFiles;
   /** Did the run itself write? Cheap: looks at what it wrote, never at the base. */
   changed(): Promise<boolean>;
   /**
@@ -199,6 +201,18 @@ export interface RuntimeSandbox {
   stop(): Promise<void>;
   /** Forgets it: folders, mounts, network. Resolves at once where the rest can happen behind. */
   remove(): Promise<void>;
+}
+
+/** Paths are absolute inside. A link is answered, removed and renamed as itself; on the way to a name links are followed. */
+export interface SandboxFiles {
+  list(path: string): Promise<readonly FileEntry[]>;
+  stat(path: string): Promise<FileEntry>;
+  /** Makes those above it too; one that is there is left as it is. */
+  makeFolder(path: string, mode: number): Promise<void>;
+  /** A folder with something in it only when `recursive`. */
+  remove(path: string, recursive: boolean): Promise<void>;
+  /** Replaces a file that has the new name. */
+  rename(path: string, to: string): Promise<void>;
 }
 
 export interface ProcessExit {

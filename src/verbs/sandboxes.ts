@@ -1,4 +1,5 @@
-import type { ProcessView, SandboxView } from '../protocol/schemas/sandboxes.ts';
+import type { FileEntry } from '../protocol/schemas/files.ts';
+import type { ProcessView, SandboxView, SessionView } from '../protocol/schemas/sandboxes.ts';
 import { ADDS, READS, REMOVES, SETS, type Verbs } from './verb.ts';
 import { humanDuration, humanSize, oneLine } from './wording.ts';
 
@@ -14,6 +15,17 @@ type SandboxVerb =
   | 'kill_process'
   | 'read_sandbox_file'
   | 'write_sandbox_file'
+  | 'wait_sandbox'
+  | 'list_sandbox_files'
+  | 'stat_sandbox_file'
+  | 'make_sandbox_folder'
+  | 'remove_sandbox_file'
+  | 'rename_sandbox_file'
+  | 'sessions'
+  | 'open_session'
+  | 'close_session'
+  | 'adopt_sandbox'
+  | 'release_sandbox'
   | 'snapshot';
 
 export const sandboxVerbs: Verbs<SandboxVerb> = {
@@ -100,6 +112,87 @@ export const sandboxVerbs: Verbs<SandboxVerb> = {
     core: false,
     render: () => 'written',
   },
+  wait_sandbox: {
+    title: 'Wait for a sandbox',
+    description: 'Waits until a sandbox runs, or with until:"over" until it has ended.',
+    annotations: READS,
+    core: false,
+    render: sandboxLine,
+  },
+  list_sandbox_files: {
+    title: 'List a folder of a sandbox',
+    description: 'What lies in a folder of a live sandbox. Needs no program inside.',
+    annotations: READS,
+    core: false,
+    render: ({ entries }) => (entries.length === 0 ? 'empty' : entries.map(fileLine).join('\n')),
+  },
+  stat_sandbox_file: {
+    title: 'Look at a file of a sandbox',
+    description: 'Kind, size, mode and time of one file or folder of a live sandbox; a link is told as itself.',
+    annotations: READS,
+    core: false,
+    render: fileLine,
+  },
+  make_sandbox_folder: {
+    title: 'Make a folder in a sandbox',
+    description: 'Makes a folder and those above it in a live sandbox; one that is there is left as it is.',
+    annotations: SETS,
+    core: false,
+    render: () => 'made',
+  },
+  remove_sandbox_file: {
+    title: 'Remove a file of a sandbox',
+    description: 'Removes a file, a link or an empty folder of a live sandbox; recursive:true takes what is in it too.',
+    annotations: REMOVES,
+    core: false,
+    render: () => 'removed',
+  },
+  rename_sandbox_file: {
+    title: 'Rename a file of a sandbox',
+    description: 'Gives a file or folder of a live sandbox another place; a file that has that name is replaced.',
+    annotations: REMOVES,
+    core: false,
+    render: () => 'renamed',
+  },
+  sessions: {
+    title: 'List sessions',
+    description: 'Sessions that scripts have open: sandboxes of one session end together.',
+    annotations: READS,
+    core: false,
+    render: ({ sessions }) => (sessions.length === 0 ? 'No sessions.' : sessions.map(sessionLine).join('\n')),
+  },
+  open_session: {
+    title: 'Open a session',
+    description: 'Opens a session: sandboxes made with its id end when it is closed, and with your connection.',
+    annotations: ADDS,
+    core: false,
+    render: sessionLine,
+  },
+  close_session: {
+    title: 'Close a session',
+    description: 'Stops all sandboxes of a session at once.',
+    annotations: REMOVES,
+    core: false,
+    render: ({ stopped, failures }) =>
+      [`stopped ${stopped.length}`, ...failures.map(each => `${each.sandbox_id} ${each.code}: ${each.message}`)].join(
+        '\n',
+      ),
+  },
+  adopt_sandbox: {
+    title: 'Give a sandbox to a session',
+    description:
+      'The sandbox then ends with the session. What another open session owns it gives away only with steal:true.',
+    annotations: SETS,
+    core: false,
+    render: sandboxLine,
+  },
+  release_sandbox: {
+    title: 'Take a sandbox out of its session',
+    description: 'The sandbox then lives until it is stopped, ends by itself, or reaches its lifetime.',
+    annotations: SETS,
+    core: false,
+    render: sandboxLine,
+  },
   snapshot: {
     title: 'Keep a sandbox as an image',
     description: 'Makes an image of a live sandbox’s files as they are now; the sandbox goes on.',
@@ -115,6 +208,16 @@ function sandboxLine(sandbox: SandboxView): string {
   const exit = sandbox.exit_code === null ? '' : ` exit ${sandbox.exit_code}`;
   const error = sandbox.error === null ? '' : `\nerror ${sandbox.error.code}: ${sandbox.error.message}`;
   return `${sandbox.sandbox_id} ${sandbox.status}${exit} image ${sandbox.image} · ${command}${error}`;
+}
+
+function sessionLine(session: SessionView): string {
+  const tags = session.tags.length === 0 ? '' : ` tagged ${session.tags.join(', ')}`;
+  return `${session.session_id}${tags} · ${session.sandboxes.length} sandboxes`;
+}
+
+function fileLine(file: FileEntry): string {
+  const link = file.link === null ? '' : ` → ${file.link}`;
+  return `${file.type} ${file.mode.toString(8)} ${humanSize(file.size)} ${file.path}${link}`;
 }
 
 function processLine(process: ProcessView): string {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineClient } from '../../src/client/engineClient.ts';
@@ -384,6 +385,51 @@ describe('files of a sandbox', () => {
     await assert.rejects(sandbox.read('/none'), { code: 'path_not_found' });
     await assert.rejects(sandbox.read('/tmp'), { code: 'not_a_file' });
     await assert.rejects(sandbox.write('/tmp', Buffer.from('x')));
+  });
+
+  test('are listed, looked at, moved and removed without any program inside', async () => {
+    await using sandbox = await TestSandbox.create();
+    const at = (path: string) => ({ sandbox_id: sandbox.id, path });
+    const names = async (path: string) =>
+      (await engine.client.call('list_sandbox_files', at(path))).entries.map(entry => entry.name);
+    await engine.client.call('make_sandbox_folder', { ...at('/work/a/b'), mode: 0o750 });
+    await engine.client.call('make_sandbox_folder', at('/work/a'));
+    await sandbox.write('/work/a/one', Buffer.from('1'), { mode: 0o640 });
+    await sandbox.output('ln -s one /work/a/link; mkfifo /work/a/pipe');
+    assert.deepEqual(await names('/work/a'), ['b', 'link', 'one', 'pipe']);
+    const link = await engine.client.call('stat_sandbox_file', at('/work/a/link'));
+    assert.deepEqual([link.type, link.link], ['link', 'one']);
+    const one = await engine.client.call('stat_sandbox_file', at('/work/a/one'));
+    assert.deepEqual([one.type, one.size, one.mode], ['file', 1, 0o640]);
+    await engine.client.call('rename_sandbox_file', { ...at('/work/a/one'), to: '/work/new/two' });
+    assert.equal(await sandbox.output('cat /work/new/two; ls /work/a'), '1b\nlink\npipe\n');
+    await assert.rejects(engine.client.call('remove_sandbox_file', at('/work/a')), { code: 'conflict' });
+    await engine.client.call('remove_sandbox_file', { ...at('/work/a'), recursive: true });
+    await assert.rejects(engine.client.call('stat_sandbox_file', at('/work/a')), { code: 'path_not_found' });
+    await assert.rejects(engine.client.call('remove_sandbox_file', at('/nowhere')), { code: 'path_not_found' });
+    // A folder that lies in the image below cannot be renamed by the kernel.
+    await engine.client.call('rename_sandbox_file', { ...at('/etc'), to: '/moved' });
+    assert.equal(
+      await sandbox.output('cat /moved/group; stat -c %a /moved; test -e /etc/group; echo $?'),
+      'root:x:0:\nnogroup:x:65534:\n755\n1\n',
+    );
+  });
+
+  test('are reached through no link that leads out', async () => {
+    await using sandbox = await TestSandbox.create();
+    const outside = engine.folder.join('outside');
+    await sandbox.output(`ln -s ${engine.folder.path} /out; mkdir /own; echo own > /own/file`);
+    const at = (path: string) => ({ sandbox_id: sandbox.id, path });
+    await engine.client.call('make_sandbox_folder', at(outside));
+    assert.equal(existsSync(outside), false);
+    // The link leads to the folder of that name inside.
+    const { entries } = await engine.client.call('list_sandbox_files', at('/out'));
+    assert.deepEqual(
+      entries.map(entry => entry.name),
+      ['outside'],
+    );
+    await engine.client.call('rename_sandbox_file', { ...at('/own/file'), to: '/own/../../../../up' });
+    assert.equal(await sandbox.output('cat /up'), 'own\n');
   });
 
   test('never lead out of it, whatever links it makes', async () => {

@@ -5,6 +5,7 @@ import { firstCharacter, incompleteTail, LONGEST_CHARACTER, orphanedHead } from 
 import { loneHint } from './hints.ts';
 import { finished } from './operationStore.ts';
 import type { Operations } from './operations.ts';
+import type { OutputFeed } from './outputFeed.ts';
 
 type OperationVerb = 'read_output' | 'list_operations' | 'get_operation' | 'wait_operations' | 'cancel_operation';
 
@@ -12,8 +13,17 @@ type OperationVerb = 'read_output' | 'list_operations' | 'get_operation' | 'wait
 export function operationVerbs(
   operations: Operations,
   spools: Spools,
+  feed: OutputFeed,
   processOutput: (id: string) => OutputSource,
 ): Pick<Handlers, OperationVerb> {
+  const source = (id: string): OutputSource => {
+    if (id.startsWith('pr-')) return processOutput(id);
+    const record = operations.record(id);
+    return {
+      ended: finished(record.status),
+      capped: { stdout: record.stdoutCapped, stderr: record.stderrCapped },
+    };
+  };
   return {
     async list_operations(request) {
       const statuses = request.status === undefined ? undefined : [...new Set([request.status].flat())];
@@ -33,14 +43,13 @@ export function operationVerbs(
     async get_operation(request) {
       return operations.result(operations.record(request.operation_id), request.truncate_output_at);
     },
-    async read_output(request) {
-      if (request.operation_id.startsWith('pr-'))
-        return readOutput(spools, request, processOutput(request.operation_id));
-      const record = operations.record(request.operation_id);
-      return readOutput(spools, request, {
-        ended: finished(record.status),
-        capped: { stdout: record.stdoutCapped, stderr: record.stderrCapped },
-      });
+    async read_output(request, call) {
+      for (;;) {
+        const read = readOutput(spools, request, source(request.operation_id));
+        if (!request.wait || read.next_offset > read.offset || read.eof) return read;
+        await feed.moved(request.operation_id, call.signal);
+        call.signal.throwIfAborted();
+      }
     },
     wait_operations: (request, call) => waitOperations(operations, request, call),
     async cancel_operation(request) {
@@ -107,7 +116,7 @@ export interface OutputSource {
 
 export function readOutput(
   spools: Spools,
-  request: VerbRequest<'read_output'>,
+  request: Omit<VerbRequest<'read_output'>, 'wait'>,
   source: OutputSource,
 ): VerbResult<'read_output'> {
   const { operation_id: id, stream, encoding } = request;

@@ -17,6 +17,7 @@ export interface OutputSubscriber {
 export class OutputFeed {
   readonly #spools: Spools;
   readonly #subscribers = new Map<string, Set<OutputSubscriber>>();
+  readonly #waiting = new Map<string, Set<() => void>>();
   readonly #announced = new Map<string, number>();
 
   constructor(spools: Spools) {
@@ -37,6 +38,7 @@ export class OutputFeed {
     const key = `${source}.${stream}`;
     let offset = this.#announced.get(key) ?? 0;
     this.#announced.set(key, length);
+    this.#wake(source);
     const followers = this.#subscribers.get(source);
     if (!followers) return;
     while (offset < length) {
@@ -50,9 +52,31 @@ export class OutputFeed {
     }
   }
 
+  /** Resolves when the source's output has grown or ended since this was called, or the signal aborts. */
+  moved(source: string, signal: AbortSignal): Promise<void> {
+    return new Promise(resolve => {
+      const waiting = this.#waiting.get(source) ?? new Set();
+      this.#waiting.set(source, waiting);
+      const go = () => {
+        waiting.delete(go);
+        if (waiting.size === 0 && this.#waiting.get(source) === waiting) this.#waiting.delete(source);
+        signal.removeEventListener('abort', go);
+        resolve();
+      };
+      waiting.add(go);
+      if (signal.aborted) go();
+      else signal.addEventListener('abort', go, { once: true });
+    });
+  }
+
+  #wake(source: string): void {
+    for (const go of [...(this.#waiting.get(source) ?? [])]) go();
+  }
+
   /** The process is gone: whoever still follows reads the rest from the spool. */
   ended(source: string): void {
     this.#announced.delete(`${source}.stdout`);
     this.#announced.delete(`${source}.stderr`);
+    this.#wake(source);
   }
 }

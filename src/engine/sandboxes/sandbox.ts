@@ -24,11 +24,13 @@ export interface SandboxTools {
 /** What the sandbox finds over its image. */
 export type LaidOver = Pick<SandboxSpec, 'files' | 'limits'> & { readonly state: StateOver | undefined };
 
+/** What it lives as long as: a client's connection or a session. undefined: on its own. */
+export type Owner = { readonly kind: 'client' | 'session'; readonly id: string } | undefined;
+
 export interface NewSandbox {
   readonly id: string;
   readonly request: VerbRequest<'create_sandbox'>;
-  /** The connection it lives as long as; undefined: on its own. */
-  readonly lease: string | undefined;
+  readonly owner: Owner;
   readonly laid: LaidOver;
   /** Decides what it starts from; the signal says that nobody wants it any more. */
   readonly findImage: (signal: AbortSignal) => Promise<ImageRecord>;
@@ -57,7 +59,6 @@ const KEPT_PROCESSES = 1_000;
 export class Sandbox {
   readonly id: string;
   readonly tags: readonly string[];
-  readonly lease: string | undefined;
   /** What it starts from, known before the runtime makes it. */
   readonly image: Promise<ImageRecord>;
   /** Resolves when it runs; rejects with what kept it from that. */
@@ -70,6 +71,7 @@ export class Sandbox {
   readonly #abandoned = new AbortController();
   readonly #made: Promise<RuntimeSandbox>;
   readonly #processes = new Map<string, SandboxProcess>();
+  #owner: Owner;
   #status: SandboxStatus = 'pending';
   #record: ImageRecord | undefined;
   #stopping: Promise<void> | undefined;
@@ -81,7 +83,7 @@ export class Sandbox {
   constructor(tools: SandboxTools, sandbox: NewSandbox) {
     this.id = sandbox.id;
     this.tags = sandbox.request.tags;
-    this.lease = sandbox.lease;
+    this.#owner = sandbox.owner;
     this.#tools = tools;
     this.#new = sandbox;
     this.image = sandbox.findImage(this.#abandoned.signal);
@@ -92,6 +94,16 @@ export class Sandbox {
     if (sandbox.request.command)
       this.#add(this.mainId, sandbox.request.command, () => this.ready.then(made => made.main));
     this.ended = this.#live();
+  }
+
+  get owner(): Owner {
+    return this.#owner;
+  }
+
+  /** From now on it lives as long as that. */
+  own(owner: Owner): void {
+    this.#owner = owner;
+    this.#announceSoon();
   }
 
   get mainId(): string {
@@ -205,6 +217,12 @@ export class Sandbox {
       throw error;
     }
     await this.ended;
+  }
+
+  /** It runs, or did; rejects with what kept it from that. */
+  async started(): Promise<void> {
+    if (this.over && this.#error === null && this.#status !== 'terminated') return;
+    await this.runtime();
   }
 
   /** The runtime's end of it, as soon as it runs and as long as it does. */
@@ -327,7 +345,8 @@ export class Sandbox {
       runtime: this.#record?.runtime ?? this.#tools.runtimes.all[0]!.name,
       created_at: new Date(this.#createdAt).toISOString(),
       finished_at: this.#finishedAt === undefined ? null : new Date(this.#finishedAt).toISOString(),
-      detached: this.lease === undefined,
+      detached: this.#owner === undefined,
+      session: this.#owner?.kind === 'session' ? this.#owner.id : null,
       processes: [...this.#processes.keys()],
       error: this.#error && { code: this.#error.code, message: this.#error.message },
     };

@@ -6,6 +6,7 @@ import { limitsOf } from '../operations/run.ts';
 import type { StateLayers } from '../sync/stateLayers.ts';
 import type { Sandboxes } from './sandboxes.ts';
 import { untilAborted } from './sandboxProcess.ts';
+import type { Sessions } from './sessions.ts';
 import type { Snapshots } from './snapshots.ts';
 
 type SandboxVerb =
@@ -13,17 +14,17 @@ type SandboxVerb =
   | 'list_sandboxes'
   | 'get_sandbox'
   | 'stop_sandbox'
+  | 'wait_sandbox'
   | 'exec'
   | 'wait_process'
   | 'write_stdin'
   | 'resize'
   | 'kill_process'
-  | 'read_sandbox_file'
-  | 'write_sandbox_file'
   | 'snapshot';
 
 export function sandboxVerbs(
   sandboxes: Sandboxes,
+  sessions: Sessions,
   snapshots: Snapshots,
   files: FileStore,
   stateLayers: StateLayers,
@@ -36,7 +37,11 @@ export function sandboxVerbs(
         limits: limitsOf(request),
         state: stateLayers.find(request.directory_state_id),
       };
-      const sandbox = sandboxes.create(request, laid, call);
+      const owner =
+        request.session_id === undefined
+          ? ({ kind: 'client', id: call.client.id } as const)
+          : sessions.find(request.session_id).owner;
+      const sandbox = sandboxes.create(request, laid, owner);
       const abandon = () => sandboxes.abandon(sandbox);
       call.signal.addEventListener('abort', abandon, { once: true });
       try {
@@ -60,6 +65,11 @@ export function sandboxVerbs(
     async stop_sandbox(request, call) {
       const sandbox = sandboxes.find(request.sandbox_id);
       await untilAborted(sandbox.stop(), call.signal);
+      return sandbox.view();
+    },
+    async wait_sandbox(request, call) {
+      const sandbox = sandboxes.find(request.sandbox_id);
+      await untilAborted(request.until === 'over' ? sandbox.ended : sandbox.started(), call.signal);
       return sandbox.view();
     },
     async exec(request, call) {
@@ -91,20 +101,6 @@ export function sandboxVerbs(
       if (!Object.hasOwn(constants.signals, request.signal))
         throw invalidInput('signal', `is not a signal of this machine: ${request.signal}`);
       await sandboxes.process(request.process_id).kill(request.signal);
-      return { ok: true };
-    },
-    async read_sandbox_file(request, call) {
-      const sandbox = await untilAborted(sandboxes.find(request.sandbox_id).runtime(), call.signal);
-      const { bytes, size } = await sandbox.readFile(request.path, request.offset, request.length);
-      const next = request.offset + bytes.length;
-      return { content_base64: bytes.toString('base64'), size, next_offset: next, eof: next >= size };
-    },
-    async write_sandbox_file(request, call) {
-      const sandbox = await untilAborted(sandboxes.find(request.sandbox_id).runtime(), call.signal);
-      await sandbox.writeFile(request.path, Buffer.from(request.content_base64, 'base64'), {
-        mode: request.mode,
-        append: request.append,
-      });
       return { ok: true };
     },
     async snapshot(request, call) {

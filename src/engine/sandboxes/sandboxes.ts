@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { SandboxStatus } from '../../protocol/schemas/sandboxes.ts';
 import type { VerbRequest } from '../../protocol/verbs.ts';
-import type { Call } from '../call.ts';
 import type { EventBus } from '../eventBus.ts';
 import type { ImageStore } from '../images/imageStore.ts';
 import type { Log } from '../log.ts';
@@ -10,7 +9,7 @@ import type { OutputFeed } from '../operations/outputFeed.ts';
 import type { StartImages } from '../operations/startImage.ts';
 import type { Runtimes } from '../runtimes.ts';
 import type { Spools } from '../store/spools.ts';
-import { isOver, type LaidOver, mainProcessOf, Sandbox } from './sandbox.ts';
+import { isOver, type LaidOver, mainProcessOf, type Owner, Sandbox } from './sandbox.ts';
 import type { SandboxProcess } from './sandboxProcess.ts';
 
 /** Of sandboxes that are over, so many keep their record and their processes' output. */
@@ -39,7 +38,7 @@ export class Sandboxes {
   }
 
   /** Registers at once, so that whatever is asked of it next finds it; its image is found and its start goes on behind. */
-  create(request: VerbRequest<'create_sandbox'>, laid: LaidOver, call: Call): Sandbox {
+  create(request: VerbRequest<'create_sandbox'>, laid: LaidOver, owner: Owner): Sandbox {
     const id = request.sandbox_id ?? `sb-${randomBytes(8).toString('hex')}`;
     if (this.#all.has(id) || this.#processes.has(mainProcessOf(id))) throw alreadyThere('sandbox_id', id);
     if (this.living >= this.#parts.limit) throw tooMany(this.#parts.limit);
@@ -55,7 +54,7 @@ export class Sandboxes {
       {
         id,
         request,
-        lease: request.detached ? undefined : call.client.id,
+        owner: request.detached ? undefined : owner,
         laid,
         findImage: async signal => {
           const { image } = await this.#parts.startImages.find(request.image, request.workspace, signal);
@@ -125,7 +124,14 @@ export class Sandboxes {
 
   /** The connection is gone, and with it whatever lived as long as it. */
   clientGone(clientId: string): void {
-    for (const sandbox of this.#all.values()) if (sandbox.lease === clientId) this.abandon(sandbox);
+    for (const sandbox of this.ownedBy('client', clientId)) this.abandon(sandbox);
+  }
+
+  /** Living ones. */
+  ownedBy(kind: 'client' | 'session', id: string): Sandbox[] {
+    return [...this.#all.values()].filter(
+      sandbox => !sandbox.over && sandbox.owner?.kind === kind && sandbox.owner.id === id,
+    );
   }
 
   /** Stops it although nobody waits for that. */

@@ -16,6 +16,7 @@ export const groupId = z
   .string()
   .regex(/^[A-Za-z0-9][\w.-]{0,99}$/, 'is not a group id: letters, digits and . _ -, at most 100')
   .describe('Id of a group of runs, chosen by whoever starts them');
+export const sessionId = z.string().regex(/^se-[0-9a-f]{6,64}$/, 'is not a session id (se-…)');
 export const directoryStateId = z.string().regex(/^ds-[0-9a-f]{8,64}$/, 'is not a directory state id (ds-…)');
 export const tagName = z
   .string()

@@ -193,6 +193,7 @@ export const readOutputInput = z
     length: z.number().int().min(1).max(16_777_216).default(65_536).describe('Bytes at most'),
     tail: z.number().int().min(1).max(16_777_216).optional().describe('The last N bytes, instead of offset'),
     encoding: z.enum(['text', 'base64']).default('text'),
+    wait: z.boolean().default(false).describe('true answers when there is something from offset on, or the end'),
   })
   .refine(input => input.tail === undefined || input.offset === 0, {
     path: ['tail'],

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import * as common from './common.ts';
+import { fileEntry } from './files.ts';
 import { execution } from './operations.ts';
 
 export const sandboxStatus = z.enum([
@@ -24,6 +25,7 @@ export const sandboxView = z.object({
   created_at: z.string(),
   finished_at: z.string().nullable(),
   detached: z.boolean(),
+  session: z.string().nullable().describe('Session that owns it'),
   processes: z.array(z.string()),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
 });
@@ -41,6 +43,7 @@ export const createSandboxInput = z.strictObject({
   tags: z.array(z.string().min(1).max(100)).max(50).default([]),
   lifetime: z.number().min(0).max(604_800).default(0).describe('Seconds until it is stopped; 0 = none'),
   detached: z.boolean().default(false).describe('true: lives on when the client that made it goes'),
+  session_id: common.sessionId.optional().describe('Session that owns it; it ends with that'),
   workspace: common.hostPath.optional(),
 });
 export const listSandboxesInput = z.strictObject({
@@ -51,6 +54,11 @@ export const listSandboxesInput = z.strictObject({
 });
 export const listSandboxesResult = z.object({ sandboxes: z.array(sandboxView) });
 export const sandboxInput = z.strictObject({ sandbox_id: common.sandboxId });
+
+export const waitSandboxInput = z.strictObject({
+  sandbox_id: common.sandboxId,
+  until: z.enum(['running', 'over']).default('running').describe('`over`: completed, failed or terminated'),
+});
 
 export const execInput = z.strictObject({
   sandbox_id: common.sandboxId,
@@ -126,3 +134,42 @@ export const snapshotResult = z.object({
   image: z.string(),
   filesystem_changed: z.boolean(),
 });
+
+const place = { sandbox_id: common.sandboxId, path: common.imagePath };
+export const sandboxPathInput = z.strictObject(place);
+export const listSandboxFilesResult = z.object({ entries: z.array(fileEntry) });
+export const makeSandboxFolderInput = z.strictObject({
+  ...place,
+  mode: z.number().int().min(0).max(0o7777).default(0o755),
+});
+export const removeSandboxFileInput = z.strictObject({
+  ...place,
+  recursive: z.boolean().default(false).describe('true also removes a folder that is not empty'),
+});
+export const renameSandboxFileInput = z.strictObject({ ...place, to: common.imagePath });
+
+export const sessionView = z.object({
+  session_id: z.string(),
+  tags: z.array(z.string()),
+  created_at: z.string(),
+  sandboxes: z.array(z.string()),
+});
+export type SessionView = z.infer<typeof sessionView>;
+const tags = z.array(z.string().min(1).max(100)).max(50).default([]);
+export const sessionsInput = z.strictObject({ tags: z.array(z.string()).default([]).describe('All of them') });
+export const sessionsResult = z.object({ sessions: z.array(sessionView) });
+export const openSessionInput = z.strictObject({
+  session_id: common.sessionId.optional().describe('Minted by the caller'),
+  tags,
+});
+export const sessionInput = z.strictObject({ session_id: common.sessionId });
+export const closeSessionResult = z.object({
+  stopped: z.array(z.string()),
+  failures: z.array(z.object({ sandbox_id: z.string(), code: z.string(), message: z.string() })),
+});
+export const adoptSandboxInput = z.strictObject({
+  session_id: common.sessionId,
+  sandbox_id: common.sandboxId,
+  steal: z.boolean().default(false).describe('true takes it away from a session that is open'),
+});
+export const releaseSandboxInput = z.strictObject({ session_id: common.sessionId, sandbox_id: common.sandboxId });

@@ -176,6 +176,18 @@ export const writeFileRequest = new RequestType<
   null,
   unknown
 >('sandbox/writeFile');
+/** What is asked of a sandbox's files beside reading and writing them. */
+export type SandboxFileRequest =
+  | { readonly kind: 'list' | 'stat'; readonly path: string }
+  | { readonly kind: 'makeFolder'; readonly path: string; readonly mode: number }
+  | { readonly kind: 'remove'; readonly path: string; readonly recursive: boolean }
+  | { readonly kind: 'rename'; readonly path: string; readonly to: string };
+/** Answers with the entries that were asked for. */
+export const filesRequest = new RequestType<
+  Sandbox & { readonly request: SandboxFileRequest },
+  readonly FileEntry[],
+  unknown
+>('sandbox/files');
 export const changedRequest = new RequestType<Sandbox, boolean, unknown>('sandbox/changed');
 export const commitRequest = new RequestType<
   Sandbox & { readonly uuid: string },

@@ -2,7 +2,7 @@ import { chownSync, linkSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { StreamName } from '../../protocol/events.ts';
-import type { ProcessExit, ProcessSpec, RuntimeProcess, RuntimeSandbox } from '../runtime.ts';
+import type { ProcessExit, ProcessSpec, RuntimeProcess, RuntimeSandbox, SandboxFiles } from '../runtime.ts';
 import * as api from './hostApi.ts';
 import type { ExitMessage, HostConnection, ProcessListener } from './hostConnection.ts';
 import { firstId, isRealRoot } from './namespace.ts';
@@ -12,6 +12,7 @@ export class NativeSandbox implements RuntimeSandbox {
   readonly id: string;
   readonly main: RuntimeProcess;
   readonly notes: readonly string[];
+  readonly files: SandboxFiles;
   readonly #host: HostConnection;
   readonly #inbox: string;
 
@@ -21,6 +22,7 @@ export class NativeSandbox implements RuntimeSandbox {
     this.notes = notes;
     this.#host = host;
     this.#inbox = inbox;
+    this.files = nativeFiles(host, id);
   }
 
   async exec(id: string, spec: ProcessSpec): Promise<RuntimeProcess> {
@@ -73,6 +75,17 @@ export class NativeSandbox implements RuntimeSandbox {
       }
     }
   }
+}
+
+function nativeFiles(host: HostConnection, sandbox: string): SandboxFiles {
+  const ask = (request: api.SandboxFileRequest) => host.ask(api.filesRequest, { sandbox, request });
+  return {
+    list: path => ask({ kind: 'list', path }),
+    stat: async path => (await ask({ kind: 'stat', path }))[0]!,
+    makeFolder: async (path, mode) => void (await ask({ kind: 'makeFolder', path, mode })),
+    remove: async (path, recursive) => void (await ask({ kind: 'remove', path, recursive })),
+    rename: async (path, to) => void (await ask({ kind: 'rename', path, to })),
+  };
 }
 
 /** The engine's end of a process. */

@@ -7,6 +7,7 @@ import type {
   Runtime,
   RuntimeProcess,
   RuntimeSandbox,
+  SandboxFiles,
   SandboxSpec,
 } from '../../../src/runtimes/runtime.ts';
 
@@ -66,6 +67,15 @@ export class ForcedSandbox implements RuntimeSandbox {
     return { bytes: Buffer.from('content'), size: 7 };
   }
   async writeFile(): Promise<void> {}
+  readonly files: SandboxFiles = {
+    list: async () => [],
+    stat: async () => {
+      throw new CoppiceError('path_not_found', 'nothing is there');
+    },
+    makeFolder: async () => {},
+    remove: async () => {},
+    rename: async () => {},
+  };
   async changed(): Promise<boolean> {
     return false;
   }

@@ -10,7 +10,7 @@ const untilAborted = (job: Job) =>
   new Promise<never>((_resolve, reject) => job.signal.addEventListener('abort', () => reject(job.signal.reason)));
 
 function verbs(parts: Parts) {
-  return operationVerbs(parts.operations, parts.spools, () => {
+  return operationVerbs(parts.operations, parts.spools, parts.feed, () => {
     throw new Error('no processes here');
   });
 }
@@ -275,7 +275,7 @@ describe('wait_operations', () => {
 });
 
 describe('read_output', () => {
-  const request = { stream: 'stdout', offset: 0, length: 65_536, encoding: 'text' } as const;
+  const request = { wait: false, stream: 'stdout', offset: 0, length: 65_536, encoding: 'text' } as const;
 
   async function withOutput(text: string | Buffer, work: (parts: Parts, id: string) => Promise<void>): Promise<void> {
     using parts = new Parts();

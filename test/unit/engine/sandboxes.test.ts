@@ -9,7 +9,10 @@ import { operationVerbs } from '../../../src/engine/operations/operationVerbs.ts
 import { StartImages } from '../../../src/engine/operations/startImage.ts';
 import { Runtimes } from '../../../src/engine/runtimes.ts';
 import { Sandboxes } from '../../../src/engine/sandboxes/sandboxes.ts';
+import { sandboxFileVerbs } from '../../../src/engine/sandboxes/sandboxFileVerbs.ts';
 import { sandboxVerbs } from '../../../src/engine/sandboxes/sandboxVerbs.ts';
+import { Sessions } from '../../../src/engine/sandboxes/sessions.ts';
+import { sessionVerbs } from '../../../src/engine/sandboxes/sessionVerbs.ts';
 import { Snapshots } from '../../../src/engine/sandboxes/snapshots.ts';
 import { Blobs } from '../../../src/engine/store/blobs.ts';
 import type { StateLayers } from '../../../src/engine/sync/stateLayers.ts';
@@ -24,6 +27,7 @@ const noStates = { find: () => undefined } as unknown as StateLayers;
 let parts: Parts;
 let forced: ForcedRuntime;
 let sandboxes: Sandboxes;
+let sessions: Sessions;
 let handlers: Handlers;
 let importHost: (signal: AbortSignal) => Promise<never>;
 
@@ -48,10 +52,13 @@ function make(limit = 256): void {
     defaultImage: undefined,
   });
   sandboxes = new Sandboxes({ ...parts, runtimes, startImages, limit, events: parts.events });
+  sessions = new Sessions(sandboxes);
   const files = new FileStore(parts.database, new Blobs(parts.home));
   handlers = {
-    ...sandboxVerbs(sandboxes, new Snapshots(parts.images, parts.operations), files, noStates),
-    ...operationVerbs(parts.operations, parts.spools, id => sandboxes.process(id, 'operation_id').output),
+    ...sandboxFileVerbs(sandboxes),
+    ...sessionVerbs(sessions),
+    ...sandboxVerbs(sandboxes, sessions, new Snapshots(parts.images, parts.operations), files, noStates),
+    ...operationVerbs(parts.operations, parts.spools, parts.feed, id => sandboxes.process(id, 'operation_id').output),
   } as Handlers;
 }
 
@@ -318,6 +325,95 @@ describe('a lease', () => {
   test('of a client that is gone already begins nothing', async () => {
     await assert.rejects(create({}, call('me', AbortSignal.abort())));
     assert.equal(sandboxes.living, 0);
+  });
+});
+
+describe('a session', () => {
+  const session_id = 'se-000001';
+  const open = (by = call('me'), id = session_id) => ask('open_session', { session_id: id, tags: ['t'] }, by);
+
+  test('ends what it owns when it is closed, and names what did not stop', async () => {
+    await open();
+    const good = await running({ session_id });
+    const bad = await running({ session_id });
+    forced.last.stopping = async () => Promise.reject(new Error('it will not'));
+    const other = await running({});
+    const closed = await ask('close_session', { session_id });
+    assert.deepEqual(closed.stopped, [good]);
+    assert.equal(closed.failures[0]?.sandbox_id, bad);
+    assert.equal(sandboxes.find(other).status, 'running');
+    await assert.rejects(ask('close_session', { session_id }), { code: 'session_not_found' });
+    forced.sandboxes[1]!.stopping = async () => {};
+  });
+
+  test('ends with the connection it was opened on', async () => {
+    await open();
+    const id = await running({ session_id }, call('another client'));
+    const released = await running({ session_id });
+    await ask('release_sandbox', { session_id, sandbox_id: released });
+    sessions.clientGone('me');
+    await sandboxes.find(id).ended;
+    assert.equal(sandboxes.find(released).status, 'running');
+    assert.deepEqual((await ask('sessions', {})).sessions, []);
+  });
+
+  test('adopts what nobody’s session owns; another open session’s only by stealing', async () => {
+    await open();
+    await open(call('you'), 'se-000002');
+    const id = await running({}, call('you'));
+    assert.equal((await ask('adopt_sandbox', { session_id, sandbox_id: id })).session, session_id);
+    sandboxes.clientGone('you');
+    assert.equal(sandboxes.find(id).status, 'running');
+    const steal = { session_id: 'se-000002', sandbox_id: id };
+    await assert.rejects(ask('adopt_sandbox', steal), { code: 'in_use' });
+    await assert.rejects(ask('release_sandbox', steal), { code: 'conflict' });
+    assert.equal((await ask('adopt_sandbox', { ...steal, steal: true })).session, 'se-000002');
+    await ask('close_session', { session_id });
+    assert.equal(sandboxes.find(id).status, 'running');
+    sessions.clientGone('you');
+    await sandboxes.find(id).ended;
+  });
+
+  test('that is not open owns nothing', async () => {
+    await assert.rejects(create({ session_id }), { code: 'session_not_found' });
+    assert.equal(sandboxes.living, 0);
+  });
+});
+
+describe('waiting', () => {
+  test('for a sandbox to run ends when it runs, and with what keeps it from that', async () => {
+    const held = gate();
+    forced.creating = () => held.opened;
+    const { sandbox_id } = await create();
+    const waits = ask('wait_sandbox', { sandbox_id });
+    held.open();
+    assert.equal((await waits).status, 'running');
+    forced.creating = async () => Promise.reject(new CoppiceError('disk_full', 'no room'));
+    const failing = await create();
+    await assert.rejects(ask('wait_sandbox', { sandbox_id: failing.sandbox_id }), {
+      code: 'disk_full',
+    });
+    const over = ask('wait_sandbox', { sandbox_id, until: 'over' });
+    await ask('stop_sandbox', { sandbox_id });
+    assert.equal((await over).status, 'terminated');
+    await assert.rejects(ask('wait_sandbox', { sandbox_id }), { code: 'conflict' });
+  });
+
+  test('for output answers when there is some, and at the end', async () => {
+    const sandbox_id = await running();
+    const { process_id } = await ask('exec', { sandbox_id, command: ['x'] });
+    const process = forced.last.processes.get(process_id)!;
+    const more = (offset: number) => ask('read_output', { operation_id: process_id, offset, wait: true });
+    const first = more(0);
+    process.print('one');
+    assert.equal((await first).text, 'one');
+    const second = more(3);
+    const aborted = new AbortController();
+    const given = ask('read_output', { operation_id: process_id, offset: 3, wait: true }, call('x', aborted.signal));
+    aborted.abort();
+    await assert.rejects(given);
+    process.end(0);
+    assert.deepEqual([(await second).text, (await second).eof], ['', true]);
   });
 });
 

@@ -188,6 +188,7 @@ function answerSandboxes(on: Answering, sandboxes: Sandboxes): void {
   on(api.writeFileRequest, ({ sandbox, path, base64, mode, append }) =>
     done(sandboxes.get(sandbox).writeFile(path, Buffer.from(base64, 'base64'), { mode, append })),
   );
+  on(api.filesRequest, ({ sandbox, request }) => sandboxes.get(sandbox).files(request));
   on(api.changedRequest, ({ sandbox }) => sandboxes.get(sandbox).changed());
   on(api.commitRequest, ({ sandbox, uuid }) => sandboxes.get(sandbox).commit(uuid));
   on(api.stopRequest, ({ sandbox }) => done(sandboxes.get(sandbox).stop()));

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import type { LinuxRootedFolder } from '../../../paths/linuxRooted.ts';
 import { CoppiceError } from '../../../protocol/errors.ts';
+import type { FileEntry } from '../../../protocol/schemas/files.ts';
 import type { ProcessExit, RuntimeImage } from '../../runtime.ts';
 import {
   type CreateSandbox,
@@ -13,6 +14,7 @@ import {
   type LaidState,
   mainProcess,
   type ProcessName,
+  type SandboxFileRequest,
   type StartProcess,
 } from '../hostApi.ts';
 import { type ContainerProcessSpec, ociSpec, processSpec, type SeccompFilter } from '../ociSpec.ts';
@@ -49,6 +51,7 @@ import {
   writeLayer,
   writeTo,
 } from './sandboxFiles.ts';
+import { answerFileRequest } from './sandboxFolders.ts';
 import { standStill } from './standstill.ts';
 import { resolveUser } from './users.ts';
 import type { Views } from './views/views.ts';
@@ -179,6 +182,11 @@ export class Sandbox {
   async writeFile(file: string, bytes: Buffer, options: { mode: number | null; append: boolean }): Promise<void> {
     if (this.#dead) throw notRunning(this.id);
     await this.#withLivingRoot(root => writeTo(root, this.id, file, bytes, options));
+  }
+
+  async files(request: SandboxFileRequest): Promise<readonly FileEntry[]> {
+    if (this.#dead) throw notRunning(this.id);
+    return this.#withLivingRoot(root => answerFileRequest(root, this.id, request));
   }
 
   /** What it wrote becomes a layer: of a dead one by renaming, of a living one by copying. */

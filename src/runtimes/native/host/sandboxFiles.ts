@@ -202,7 +202,7 @@ export function layFile(root: LinuxRootedFolder, owner: string, file: { path: st
   }
 }
 
-function notWritten(error: unknown, sandbox: string, file: string): unknown {
+export function notWritten(error: unknown, sandbox: string, file: string): unknown {
   const code = (error as NodeJS.ErrnoException).code;
   if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS')
     return asCoppiceError(error, `sandbox ${sandbox}`, file);
