@@ -72,7 +72,7 @@ if (inside === undefined) {
         assert.match(imported.digest, /^sha256:[0-9a-f]{64}$/);
         assert.equal(imported.config.architecture, process.arch === 'x64' ? 'amd64' : process.arch);
         assert.ok(imported.size > 10_000);
-        assert.match(progress.at(-1)!, /1 devices/);
+        assert.doesNotMatch(progress.at(-1)!, /left out/);
         await store.look(image, root => {
           const stat = (name: string) => fs.lstatSync(path.join(root, name));
           assert.equal(stat('bin/sh').mode & 0o7777, 0o4755);
@@ -84,7 +84,7 @@ if (inside === undefined) {
           assert.deepEqual(fs.readdirSync(path.join(root, 'etc/deep')), ['é and spaces\nand a line']);
           assert.ok(fs.existsSync(path.join(root, `etc/${'long'.repeat(50)}`)));
           assert.ok(fs.existsSync(Buffer.concat([Buffer.from(`${root}/etc/`), Buffer.from([0xff, 0x61])])));
-          assert.equal(fs.existsSync(path.join(root, 'fifo')), false);
+          assert.ok(stat('fifo').isFIFO());
           assert.ok(fs.existsSync(path.join(root, 'proc')), 'mount points are there');
         });
       }
