@@ -78,6 +78,8 @@ export interface ImportedImage {
   readonly size: number;
   /** Identity of what was imported: a content digest, or for `host:` the machine's fingerprint. */
   readonly digest: string;
+  /** What of it is not as its source says, a sentence each: for the user to read beside the result. */
+  readonly notes?: readonly string[];
 }
 
 export interface ImageFiles {

@@ -104,6 +104,27 @@ export const importRootfsRequest = new RequestType<
   ImportedImage,
   unknown
 >('import/rootfs');
+/** An image from outside and its layers, lowest first, by the digests of their tars. */
+export interface OciLayers {
+  readonly uuid: string;
+  readonly diffIds: readonly string[];
+}
+/** Which of its layers are here; from now on they stay for it. */
+export const claimLayersRequest = new RequestType<OciLayers, readonly boolean[], unknown>('import/claim');
+/** The last of them, as it travels, comes over the stream of that name. */
+export const importLayerRequest = new RequestType<
+  OciLayers & { readonly stream: string; readonly total: number },
+  null,
+  unknown
+>('import/layer');
+/** All of them are here. */
+export const finishOciRequest = new RequestType<
+  OciLayers,
+  { readonly data: unknown; readonly size: number; readonly notes: readonly string[] },
+  unknown
+>('import/finish');
+/** What the import brought so far goes. */
+export const abandonOciRequest = new RequestType<{ readonly uuid: string }, null, unknown>('import/abandon');
 /** Bytes that an image adds to its parent. */
 export const measureRequest = new RequestType<Image, number, unknown>('image/measure');
 export const removeImageRequest = new RequestType<

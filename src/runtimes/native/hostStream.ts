@@ -2,6 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, constants, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { CoppiceError } from '../../protocol/errors.ts';
 
 /** A connection of its own to the host for one long stream; `name` goes into the request that uses it. */
 export interface HostStream {
@@ -24,4 +27,44 @@ export async function openHostStream(home: string): Promise<HostStream> {
   } finally {
     closeSync(folder);
   }
+}
+
+export interface Outgoing {
+  readonly stream: Readable;
+  /** Rejects when the source turned out to be broken after its stream ended. */
+  readonly whole?: Promise<void>;
+}
+
+/** Sends it, and answers what the host made of it. A source that breaks aborts the request instead of ending it early. */
+export async function sendToHost<T>(
+  home: string,
+  outgoing: Outgoing,
+  signal: AbortSignal,
+  ask: (name: string, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { name, socket } = await openHostStream(home);
+  const broken = new AbortController();
+  let failure: unknown;
+  const sending = pipeline(outgoing.stream, socket, { end: false, signal })
+    .then(() => outgoing.whole)
+    .then(() => void socket.end())
+    .catch(error => {
+      failure = error;
+      broken.abort();
+    });
+  try {
+    return await ask(name, AbortSignal.any([signal, broken.signal]));
+  } catch (error) {
+    signal.throwIfAborted();
+    // The host's word about what it could not read comes first; when the source broke, it only knows it was stopped.
+    throw broken.signal.aborted && isCancelled(error) ? failure : error;
+  } finally {
+    outgoing.stream.destroy();
+    await sending;
+    socket.destroy();
+  }
+}
+
+function isCancelled(error: unknown): boolean {
+  return error instanceof CoppiceError && (error.code === 'cancelled' || error.code === 'internal');
 }

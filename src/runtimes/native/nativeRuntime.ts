@@ -24,13 +24,14 @@ import {
 import * as api from './hostApi.ts';
 import { HostConnection } from './hostConnection.ts';
 import { hostFingerprint, machineFolders } from './hostFingerprint.ts';
-import { openHostStream } from './hostStream.ts';
+import { sendToHost } from './hostStream.ts';
 import { hostSettings, lookAtMachine, readText } from './machine.ts';
 import { firstId, isRealRoot, layingFolder, makeStore, startHost } from './namespace.ts';
 import { NativeFiles } from './nativeFiles.ts';
 import { NativeProcess, NativeSandbox, startProcess } from './nativeSandbox.ts';
+import { OciImports } from './ociImport.ts';
 import { capabilitiesOf, explain, missingTool, natReason, noCapabilities } from './probe.ts';
-import { identifyRootfs, sendRootfs } from './rootfsSource.ts';
+import { identifyRootfs, openRootfs } from './rootfsSource.ts';
 import { stateLayerId } from './stateLayer.ts';
 import { StateLaying } from './stateLaying.ts';
 
@@ -53,6 +54,7 @@ export class NativeRuntime implements Runtime {
   #cgroups: CgroupDelegation | undefined;
   #lastHost: HostConnection | undefined;
   readonly #states: StateLaying;
+  readonly #ociImports: OciImports;
   /** What is said of a run that asked for the network `nat` where there is none. */
   #noNat: string | undefined;
   #learned: { readonly host: HostConnection; readonly answer: Learned } | undefined;
@@ -62,6 +64,7 @@ export class NativeRuntime implements Runtime {
     this.#options = options;
     this.#inbox = path.join(options.home, 'inbox');
     this.#states = new StateLaying(options.home);
+    this.#ociImports = new OciImports(options.home);
   }
 
   /** Tries it from end to end: a sandbox of nothing but our own program. */
@@ -93,16 +96,12 @@ export class NativeRuntime implements Runtime {
       // As `identify` sees it: inside, mounts below the machine's folders have other inodes.
       return { ...imported, digest: hostFingerprint(machineFolders(this.#options.home)) };
     }
-    if (source.kind === 'oci') throw new CoppiceError('unsupported', 'images from outside cannot be unpacked yet');
-    const { name, socket } = await openHostStream(this.#options.home);
+    if (source.kind === 'oci') return this.#ociImports.import(host, source.image, options);
     const { uuid, signal } = options;
-    try {
-      return await sendRootfs(source.path, socket, signal, (total, aborted) =>
-        host.ask(api.importRootfsRequest, { uuid, stream: name, total }, aborted),
-      );
-    } finally {
-      socket.destroy();
-    }
+    const rootfs = await openRootfs(source.path, signal);
+    return sendToHost(this.#options.home, rootfs, signal, (stream, aborted) =>
+      host.ask(api.importRootfsRequest, { uuid, stream, total: rootfs.total }, aborted),
+    );
   }
 
   async identify(source: ImageSource): Promise<string | undefined> {

@@ -2,48 +2,14 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { CoppiceError } from '../../protocol/errors.ts';
+import type { Outgoing } from './hostStream.ts';
 
 /** A tar or a folder of this machine on its way into an image. The engine reads it: the namespace's root may not. */
 
-interface RootfsSource {
-  readonly stream: Readable;
+interface RootfsSource extends Outgoing {
   /** Bytes to come, where that is known. */
   readonly total: number | null;
-  /** Rejects when the source turned out to be broken after its stream ended. */
-  readonly whole: Promise<void>;
-}
-
-/** Sends it, and answers what the host made of it. A source that breaks aborts the import instead of ending it early. */
-export async function sendRootfs<T>(
-  from: string,
-  socket: Socket,
-  signal: AbortSignal,
-  ask: (total: number | null, signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const source = await openRootfs(from, signal);
-  const broken = new AbortController();
-  let failure: unknown;
-  const sending = pipeline(source.stream, socket, { end: false, signal })
-    .then(() => source.whole)
-    .then(() => void socket.end())
-    .catch(error => {
-      failure = error;
-      broken.abort();
-    });
-  try {
-    return await ask(source.total, AbortSignal.any([signal, broken.signal]));
-  } catch (error) {
-    signal.throwIfAborted();
-    // The host's word about what it could not read comes first; when the source broke, it only knows it was stopped.
-    throw broken.signal.aborted && isCancelled(error) ? failure : error;
-  } finally {
-    source.stream.destroy();
-    await sending;
-  }
 }
 
 /** The digest an import of it would have: of the archive as it is. A folder has none without being read whole. */
@@ -55,7 +21,8 @@ export async function identifyRootfs(from: string): Promise<string | undefined> 
   return `sha256:${hash.digest('hex')}`;
 }
 
-async function openRootfs(from: string, signal: AbortSignal): Promise<RootfsSource> {
+/** `whole` rejects when the source turned out to be broken after its stream ended. */
+export async function openRootfs(from: string, signal: AbortSignal): Promise<RootfsSource> {
   const stats = await stat(from).catch((error: Error) => {
     throw new CoppiceError('path_not_found', `${from} cannot be read: ${error.message}`, {
       field: 'registry_url',
@@ -67,7 +34,7 @@ async function openRootfs(from: string, signal: AbortSignal): Promise<RootfsSour
     throw new CoppiceError('import_failed', `${from} is neither a file nor a folder`, { field: 'registry_url' });
   }
   const stream = createReadStream(from, { highWaterMark: 1 << 20 });
-  return { stream, total: stats.size, whole: Promise.resolve() };
+  return { stream, total: stats.size };
 }
 
 function openFolder(from: string, signal: AbortSignal): RootfsSource {
@@ -88,8 +55,4 @@ function openFolder(from: string, signal: AbortSignal): RootfsSource {
   });
   whole.catch(() => undefined);
   return { stream: tar.stdout, total: null, whole };
-}
-
-function isCancelled(error: unknown): boolean {
-  return error instanceof CoppiceError && (error.code === 'cancelled' || error.code === 'internal');
 }

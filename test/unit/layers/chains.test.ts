@@ -258,5 +258,5 @@ async function rootfs(store: StoreInside): Promise<RuntimeImage> {
     fs.writeFileSync(path.join(tree, name), 'base');
   const tar = execFileSync('tar', ['-c', '-C', tree, '.']);
   const options = { signal: new AbortController().signal, progress: () => {}, total: undefined };
-  return { uuid: 'rootfs', data: (await store.store.importRootfs('rootfs', Readable.from([tar]), options)).data };
+  return { uuid: 'rootfs', data: (await store.imports.importRootfs('rootfs', Readable.from([tar]), options)).data };
 }

@@ -1,19 +1,25 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { Imports } from '../../../src/runtimes/native/host/layers/imports.ts';
 import { LayerStore } from '../../../src/runtimes/native/host/layers/layerStore.ts';
 import { mountPlan } from '../../../src/runtimes/native/host/layers/mountPlan.ts';
+import { Unpackers } from '../../../src/runtimes/native/host/layers/unpackers.ts';
 import { Mounts } from '../../../src/runtimes/native/host/mounts.ts';
 import { Views } from '../../../src/runtimes/native/host/views/views.ts';
 import type { RuntimeImage } from '../../../src/runtimes/runtime.ts';
 import { inside } from './insideNamespace.ts';
+
+const unpackScript = path.join(import.meta.dirname, '../../../src/runtimes/native/host/layers/unpackWorker.ts');
 
 /** A store in the namespace's folder, and runs that are plain changes made through a mount instead of a container. */
 export class StoreInside {
   readonly overlays = new Mounts();
   readonly folder: string;
   readonly store: LayerStore;
+  readonly imports: Imports;
   readonly views: Views;
   readonly log: string[] = [];
+  readonly #unpackers = new Unpackers(unpackScript);
   #runs = 0;
 
   constructor(name: string) {
@@ -21,6 +27,12 @@ export class StoreInside {
     fs.mkdirSync(this.folder, { recursive: true });
     this.store = this.open();
     this.views = this.openViews('views');
+    this.imports = new Imports({
+      store: this.store,
+      unpackers: this.#unpackers,
+      overlays: this.overlays,
+      scratch: path.join(this.folder, 'scratch'),
+    });
   }
 
   open(): LayerStore {
@@ -91,5 +103,6 @@ export class StoreInside {
 
   close(): void {
     this.overlays.close();
+    this.#unpackers.close();
   }
 }

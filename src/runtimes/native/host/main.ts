@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import path from 'node:path';
 import {
   type CancellationToken,
@@ -18,7 +19,9 @@ import { seccompProfile, seccompProgram } from '../seccomp.ts';
 import type { Architecture } from '../syscalls.ts';
 import { Cgroups } from './cgroups.ts';
 import { makeLauncher } from './launcher.ts';
+import { Imports, type ReceiveOptions } from './layers/imports.ts';
 import { LayerStore } from './layers/layerStore.ts';
+import { Unpackers } from './layers/unpackers.ts';
 import { Mounts } from './mounts.ts';
 import { Networks } from './network.ts';
 import {
@@ -72,6 +75,8 @@ async function main(): Promise<void> {
     home: settings.home,
     log,
   });
+  const unpackers = new Unpackers(path.join(path.dirname(process.argv[1]!), 'native-unpack.js'));
+  const imports = new Imports({ store: layers, unpackers, overlays: mounts, scratch: scratchPath });
   const views = new Views({ folder: viewsPath, overlays: mounts, layers, log });
   const roots = new Roots(mounts, layers, log);
   const sandboxes = new Sandboxes({
@@ -112,7 +117,8 @@ async function main(): Promise<void> {
     await Promise.all([layersPath, metaPath, runsPath, stagingPath, inboxPath].map(emptyFolder));
     return null;
   });
-  answerImports(connection, on, layers, streams);
+  on(api.importHostRequest, ({ uuid }) => layers.importHost(uuid));
+  answerImports(connection, on, imports, streams);
   answerFiles(on, views, streams);
   answerSandboxes(on, sandboxes);
   connection.listen();
@@ -121,25 +127,36 @@ async function main(): Promise<void> {
 
 type Answering = ReturnType<typeof answering>;
 
-function answerImports(connection: MessageConnection, on: Answering, layers: LayerStore, streams: Streams): void {
-  on(api.importHostRequest, ({ uuid }) => layers.importHost(uuid));
-  on(api.importRootfsRequest, async ({ uuid, stream, total }, signal) => {
+function answerImports(connection: MessageConnection, on: Answering, imports: Imports, streams: Streams): void {
+  const receive = async <T>(uuid: string, stream: string, signal: AbortSignal, use: Receive<T>): Promise<T> => {
     const source = await streams.accept(stream, signal);
     const progress = (message: string, done?: number, ofTotal?: number) => {
       const counts = { ...(done === undefined ? {} : { done }), ...(ofTotal === undefined ? {} : { total: ofTotal }) };
       void connection.sendNotification(api.progressNotification, { uuid, message, ...counts });
     };
     try {
-      return await layers.importRootfs(uuid, source, {
-        signal,
-        progress: atMostEvery(100, progress),
-        total: total ?? undefined,
-      });
+      return await use(source, { signal, progress: atMostEvery(100, progress) });
     } finally {
       source.destroy();
     }
-  });
+  };
+  on(api.importRootfsRequest, ({ uuid, stream, total }, signal) =>
+    receive(uuid, stream, signal, (source, options) =>
+      imports.importRootfs(uuid, source, { ...options, total: total ?? undefined }),
+    ),
+  );
+  on(api.claimLayersRequest, ({ uuid, diffIds }) => imports.claim(uuid, diffIds));
+  on(api.importLayerRequest, ({ uuid, diffIds, stream, total }, signal) =>
+    // The engine counts: it knows of all layers.
+    receive(uuid, stream, signal, (source, { signal }) =>
+      done(imports.importLayer(uuid, diffIds, source, { signal, progress: () => {}, total })),
+    ),
+  );
+  on(api.finishOciRequest, ({ uuid, diffIds }, signal) => imports.finish(uuid, diffIds, signal));
+  on(api.abandonOciRequest, ({ uuid }) => done(imports.abandon(uuid)));
 }
+
+type Receive<T> = (source: Socket, options: Pick<ReceiveOptions, 'signal' | 'progress'>) => Promise<T>;
 
 function answerFiles(on: Answering, views: Views, streams: Streams): void {
   on(api.diffRequest, ({ parent, child, path }, signal) => views.diff(parent, child, path, signal));

@@ -100,3 +100,11 @@ export function at(folder: HeldFolder, name: string): fs.PathLike {
 export function inFolder(place: string, name: string): string {
   return place === '' ? name : `${place}/${name}`;
 }
+
+export function folderOf(place: string): string {
+  return place.slice(0, Math.max(place.lastIndexOf('/'), 0));
+}
+
+export function nameOf(place: string): string {
+  return place.slice(place.lastIndexOf('/') + 1);
+}

@@ -2,23 +2,21 @@ import { execFile } from 'node:child_process';
 import * as crypto from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { LinuxRootedFolder } from '../../../../paths/linuxRooted.ts';
-import { RootedError } from '../../../../paths/rooted.ts';
 import { CoppiceError } from '../../../../protocol/errors.ts';
-import type { ImageConfig } from '../../../../protocol/schemas/images.ts';
 import type { ImportedImage, RuntimeImage } from '../../../runtime.ts';
 import { hostFingerprint, type MachineFolders, machineFolders } from '../../hostFingerprint.ts';
 import { Chains } from './chains.ts';
 import { hasChanges } from './changes.ts';
 import { flatten } from './flatten.ts';
+import { Holds } from './holds.ts';
 import { type ImageData, imageData } from './imageData.ts';
 import { copyReadable, mountsWithin } from './lockedFolders.ts';
 import type { MountPlan, Overlays } from './mountPlan.ts';
+import { hostConfig } from './rootfsConfig.ts';
+import { type SharedAs, SharedLayers } from './sharedLayers.ts';
 import { hostStubs, makeStubs, rootfsStubs, stubsId } from './stubs.ts';
 import { type SeenLinks, smallTreeSize, treeSize } from './treeSize.ts';
-import { type Unpacked, unpackTar } from './unpack.ts';
 
 export interface LayerStoreOptions {
   /** The store's folders as the namespace host sees them, all on one file system. */
@@ -36,7 +34,7 @@ export interface LayerStoreOptions {
 }
 
 /** What a layer's `<id>.json` says, so that the images could be found again without the engine's store. */
-interface MadeBy {
+export interface MadeBy {
   readonly image: string;
   /** The next layer below that was committed or imported. */
   readonly parent: string | null;
@@ -44,17 +42,20 @@ interface MadeBy {
   readonly host: boolean;
   /** The directory state whose tree it is. */
   readonly state?: string;
+  /** Of a layer that came with an image from outside. */
+  readonly shared?: SharedAs;
 }
 interface LayerMeta extends MadeBy {
   readonly fingerprint: string | null;
   readonly created: string;
 }
 
-export interface ReceiveOptions {
-  readonly signal: AbortSignal;
-  readonly progress: (message: string, done?: number, total?: number) => void;
-  /** Bytes to come, where they are known. */
-  readonly total: number | undefined;
+/** A layer that is being made: nobody sees it before it is kept. */
+export interface HalfLayer {
+  readonly id: string;
+  readonly folder: string;
+  keep(made: MadeBy): void;
+  drop(): void;
 }
 
 /** Looking at each file of a larger change would be most of the time that keeping it takes. */
@@ -69,14 +70,6 @@ const keptStates = 16;
 const tooLongChain = 96;
 /** Starting a process holds the host up: not while runs are being answered. */
 const syncDelayMs = 100;
-const elfMachines: Readonly<Record<number, string>> = {
-  3: '386',
-  40: 'arm',
-  62: 'amd64',
-  183: 'arm64',
-  243: 'riscv64',
-};
-const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The layers of all native images: immutable trees named by eight characters, and how to stack them. */
 export class LayerStore {
@@ -102,6 +95,11 @@ export class LayerStore {
   readonly #laidUnder = new Map<string, readonly string[]>();
   /** Layers that were there when the host started. */
   readonly #found: readonly string[];
+  /** Layers of images from outside, by digest. */
+  readonly shared = new SharedLayers();
+  readonly holds = new Holds();
+  /** Found again by other engines only when they are on the disk for sure. */
+  #unsynced = new Map<string, MadeBy>();
   #onRemove: (layers: ReadonlySet<string>) => void = () => {};
   #deleting: Promise<void> = Promise.resolve();
   #flattening: Promise<void> = Promise.resolve();
@@ -120,7 +118,7 @@ export class LayerStore {
     this.#machine = { ...machine, folders: shown };
     this.#usrMounts = locked.get('usr') ?? [];
     this.#etcCopy = locked.has('etc') ? this.#ensureEtcCopy() : undefined;
-    this.#learnLaid();
+    this.#learnLayers();
     this.#hostStubs = this.#ensureStubs(hostStubs(this.#machine));
     this.#rootfsStubs = this.#ensureStubs(rootfsStubs());
   }
@@ -141,30 +139,37 @@ export class LayerStore {
     return { data, config: hostConfig(), size: 0, digest: this.#fingerprint };
   }
 
-  /** Takes a root file system as a tar, also compressed. Nothing of it is visible before it is whole. */
-  async importRootfs(uuid: string, source: Readable, options: ReceiveOptions): Promise<ImportedImage> {
+  /** An empty folder that becomes a layer. */
+  begin(): HalfLayer {
     const id = this.#newId();
-    const half = this.#staged(id);
-    fs.mkdirSync(half);
-    fs.chmodSync(half, 0o755);
-    try {
-      const unpacked = await unpackTar(source, half, {
-        signal: options.signal,
-        progress: done => options.progress('unpacking', done, options.total),
-      });
-      options.progress(notes(unpacked));
-      const size = await treeSize(half, 'whole');
-      const config = rootfsConfig(half);
-      options.signal.throwIfAborted();
-      this.#writeMeta(id, { image: uuid, parent: null, laid: [], host: false });
-      fs.renameSync(half, this.#layer(id));
-      this.#syncLater();
-      const data: ImageData = { layers: [id], laid: [], host: false };
-      return { data, config, size, digest: `sha256:${unpacked.sha256}` };
-    } catch (error) {
-      this.#dropLater(half);
-      throw error;
-    }
+    const folder = this.#staged(id);
+    fs.mkdirSync(folder);
+    fs.chmodSync(folder, 0o755);
+    return {
+      id,
+      folder,
+      keep: made => {
+        const { shared, ...rest } = made;
+        this.#writeMeta(id, rest);
+        fs.renameSync(folder, this.#layer(id));
+        if (shared !== undefined) {
+          this.shared.learn({ ...shared, id });
+          this.#unsynced.set(id, made);
+        }
+        this.#syncLater();
+      },
+      drop: () => this.#dropLater(folder),
+    };
+  }
+
+  /** Where a layer lies. */
+  folderOf(id: string): string {
+    return this.#layer(id);
+  }
+
+  /** Layers that no image has. */
+  drop(layers: readonly string[]): void {
+    this.#delete(layers.filter(id => this.has(id) && !this.holds.has(id)));
   }
 
   identifyHost(): string {
@@ -229,7 +234,7 @@ export class LayerStore {
     fs.renameSync(upper, this.#layer(id));
     this.#syncLater();
     const data: ImageData = { ...below, layers: [id, ...below.layers] };
-    await this.#keepShort(data);
+    await this.keepShort(data);
     return { data, size };
   }
 
@@ -283,6 +288,7 @@ export class LayerStore {
 
   /** Deletes what none of the others needs; answers the bytes that become free. */
   async removeImage(image: RuntimeImage, others: readonly RuntimeImage[]): Promise<number> {
+    this.holds.release(image.uuid);
     const data = imageData(image);
     const needed = this.#needed(others);
     const mine = new Set([...data.layers, ...this.resolve(data).layers]);
@@ -318,6 +324,7 @@ export class LayerStore {
   #needed(images: readonly RuntimeImage[]): Set<string> {
     const needed = new Set([this.#hostStubs, this.#rootfsStubs, ...(this.#etcCopy ? [this.#etcCopy] : [])]);
     for (const image of images) for (const id of this.resolve(imageData(image)).layers) needed.add(id);
+    for (const id of this.holds.layers()) needed.add(id);
     return needed;
   }
 
@@ -325,19 +332,23 @@ export class LayerStore {
     const links: SeenLinks = new Map();
     let freed = 0;
     for (const id of layers) freed += await treeSize(this.#layer(id), 'freed', links);
-    const now = layers.filter(id => !this.#pins.has(id));
-    for (const id of layers) if (!now.includes(id)) this.#doomed.add(id);
+    // An import that began meanwhile may have found one of them.
+    const gone = layers.filter(id => !this.holds.has(id));
+    const now = gone.filter(id => !this.#pins.has(id));
+    for (const id of gone) if (!now.includes(id)) this.#doomed.add(id);
     this.#delete(now);
     return freed;
   }
 
   #delete(layers: readonly string[]): void {
     this.#onRemove(new Set(layers));
+    this.shared.forget(new Set(layers));
     for (const id of layers) {
       this.#chains.forget(id);
       this.#topsOf.delete(id);
       this.#laidUnder.delete(id);
       this.#states.delete(id);
+      this.#unsynced.delete(id);
       fs.rmSync(path.join(this.#options.meta, `${id}.json`), { force: true });
       this.#dropLater(this.#layer(id));
     }
@@ -351,7 +362,7 @@ export class LayerStore {
   }
 
   /** Merging happens behind, unless the chain has come near to what a mount can take. */
-  async #keepShort(image: ImageData): Promise<void> {
+  async keepShort(image: ImageData): Promise<void> {
     const length = this.resolve(image).layers.length;
     if (length <= longChain) return;
     this.#flattening = this.#flattening
@@ -473,10 +484,12 @@ export class LayerStore {
     if (made.laid.length > 0) this.#laidUnder.set(id, made.laid);
   }
 
-  #learnLaid(): void {
+  #learnLayers(): void {
     for (const name of fs.readdirSync(this.#options.meta).filter(name => /^[a-z0-9]{8}\.json$/.test(name))) {
-      const laid = this.#readMeta(name.slice(0, 8))?.laid ?? [];
-      if (laid.length > 0) this.#laidUnder.set(name.slice(0, 8), laid);
+      const id = name.slice(0, 8);
+      const { laid = [], shared } = this.#readMeta(id) ?? {};
+      if (laid.length > 0) this.#laidUnder.set(id, laid);
+      if (shared !== undefined && this.has(id)) this.shared.learn({ ...shared, id });
     }
   }
 
@@ -495,8 +508,15 @@ export class LayerStore {
   #syncLater(): void {
     this.#syncTimer ??= setTimeout(() => {
       this.#syncTimer = undefined;
-      this.#sync().catch((error: Error) => this.#options.log(`sync of the layers failed: ${error.message}`));
+      this.#syncShared().catch((error: Error) => this.#options.log(`sync of the layers failed: ${error.message}`));
     }, syncDelayMs);
+  }
+
+  async #syncShared(): Promise<void> {
+    const unsynced = this.#unsynced;
+    this.#unsynced = new Map();
+    await this.#sync();
+    for (const [id, made] of unsynced) if (this.has(id)) this.#writeMeta(id, made);
   }
 
   async #sync(): Promise<void> {
@@ -511,48 +531,6 @@ function unshared(a: ImageData, b: ImageData): readonly string[] {
     other.pop();
   }
   return [...new Set([...one, ...other])];
-}
-
-function hostConfig(): ImageConfig {
-  const architecture = architectureOf(process.arch);
-  return { env: { PATH: searchPath }, cwd: '/', user: 'root', entrypoint: [], cmd: [], labels: {}, architecture };
-}
-
-function rootfsConfig(folder: string): ImageConfig {
-  return { ...hostConfig(), architecture: architectureOfTree(folder) ?? architectureOf(process.arch) };
-}
-
-function notes(unpacked: Unpacked): string {
-  const { entries, skipped, unmapped } = unpacked;
-  const parts = [`${entries} entries`];
-  if (skipped > 0) parts.push(`${skipped} devices, pipes or sockets left out`);
-  if (unmapped > 0) parts.push(`${unmapped} belong to root now, their owners do not exist here`);
-  return parts.join(', ');
-}
-
-/** By the program that nearly every root has. */
-function architectureOfTree(folder: string): string | undefined {
-  const root = new LinuxRootedFolder(folder);
-  try {
-    const shell = root.openFile('/bin/sh');
-    try {
-      const head = Buffer.alloc(20);
-      fs.readSync(shell, head, 0, head.length, 0);
-      return head.toString('latin1', 0, 4) === '\x7fELF' ? elfMachines[head.readUInt16LE(18)] : undefined;
-    } finally {
-      fs.closeSync(shell);
-    }
-  } catch (error) {
-    if (error instanceof RootedError) return undefined;
-    throw error;
-  } finally {
-    root.close();
-  }
-}
-
-/** In the words of OCI images. */
-function architectureOf(arch: NodeJS.Architecture): string {
-  return arch === 'x64' ? 'amd64' : arch === 'ia32' ? '386' : arch;
 }
 
 /** A folder that was made for the run to mount over, and still is as it was made. */

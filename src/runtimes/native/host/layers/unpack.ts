@@ -20,7 +20,8 @@ export interface UnpackOptions {
   readonly layer?: { readonly diffId: string };
 }
 
-export interface Unpacked extends Readonly<TreeCounts> {
+export interface Unpacked {
+  readonly counts: TreeCounts;
   /** Of the archive as it came; of a layer: of its plain tar. */
   readonly sha256: string;
   /** Folders that no entry names: they are to look like those in the layers below. Byte paths. */
@@ -69,7 +70,7 @@ export async function unpackTar(source: Readable, folder: string, options: Unpac
     if (options.layer === undefined && tree.counts.entries === 0) throw new TarError('it holds no files');
     await tree.finish(signal);
     const { counts, opaqueRoot } = tree;
-    return { ...counts, sha256, opaqueRoot, implied: [...tree.implied], missingLinks: [...tree.missingLinks.values()] };
+    return { counts, sha256, opaqueRoot, implied: [...tree.implied], missingLinks: [...tree.missingLinks.values()] };
   } catch (error) {
     signal.throwIfAborted();
     throw explained(error);

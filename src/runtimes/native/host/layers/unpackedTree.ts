@@ -3,7 +3,7 @@ import { byDescriptor, LinuxRootedFolder } from '../../../../paths/linuxRooted.t
 import { RootedError } from '../../../../paths/rootedFolder.ts';
 import { CoppiceError } from '../../../../protocol/errors.ts';
 import { bytes } from './bytePaths.ts';
-import { at, type HeldFolder, HeldFolders, inFolder } from './heldFolders.ts';
+import { at, folderOf, type HeldFolder, HeldFolders, inFolder } from './heldFolders.ts';
 import { makeMarks } from './marks.ts';
 import { TarError } from './tarError.ts';
 import { shown, type TarEntry, type Time } from './tarHeader.ts';
@@ -18,15 +18,15 @@ export interface MissingLink {
 }
 
 export interface TreeCounts {
-  entries: number;
+  readonly entries: number;
   /** Devices and sockets: a sandbox could not use them. */
-  skipped: number;
+  readonly skipped: number;
   /** Owners that do not exist in the namespace; such files belong to its root. */
-  unmapped: number;
+  readonly unmapped: number;
   /** Extended attributes that could not be set. */
-  unset: number;
+  readonly unset: number;
   /** On disk, in whole blocks. */
-  bytes: number;
+  readonly bytes: number;
 }
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
@@ -44,7 +44,7 @@ const umask = process.umask();
  * is resolved inside the folder. With `layer`, names that begin with `.wh.` hide what lies in the layers below.
  */
 export class UnpackedTree implements TarSink {
-  readonly counts: TreeCounts = { entries: 0, skipped: 0, unmapped: 0, unset: 0, bytes: 0 };
+  readonly #counts = { entries: 0, skipped: 0, unmapped: 0, unset: 0, bytes: 0 };
   /** Folders that no entry names, and what the lower layers have to be asked for. By place. */
   readonly implied = new Set<string>();
   readonly missingLinks = new Map<string, MissingLink>();
@@ -79,12 +79,16 @@ export class UnpackedTree implements TarSink {
     this.#reserve = { bytes: Math.min(1 << 30, (disk.blocks * disk.bsize) / 50), files: disk.files / 100 };
   }
 
+  get counts(): TreeCounts {
+    return this.#counts;
+  }
+
   entry(entry: TarEntry): void {
     this.#entry = entry;
     const steps = stepsOf(entry.name);
     if (this.#layer && this.#isHiding(steps)) return;
-    this.counts.entries++;
-    if (this.counts.entries > mostEntries) throw new TarError(`more than ${mostEntries} entries`);
+    this.#counts.entries++;
+    if (this.#counts.entries > mostEntries) throw new TarError(`more than ${mostEntries} entries`);
     this.#count(blockBytes);
     const name = steps.pop();
     if (name === undefined) {
@@ -115,8 +119,8 @@ export class UnpackedTree implements TarSink {
       default:
         this.#remove(folder, name);
         this.#devices.add(place);
-        this.counts.entries--;
-        this.counts.skipped++;
+        this.#counts.entries--;
+        this.#counts.skipped++;
     }
   }
 
@@ -243,8 +247,8 @@ export class UnpackedTree implements TarSink {
       const name = steps.pop()!;
       const device = this.#devices.has(stepsOf(target).join('/'));
       if (device) {
-        this.counts.skipped++;
-        this.counts.entries--;
+        this.#counts.skipped++;
+        this.#counts.entries--;
       }
       if (device || this.#linkTo(target, this.#folders.open(steps), name)) this.missingLinks.delete(place);
       else if (!this.#layer) throw new TarError(`${shown(place)} is a link to ${shown(target)}, which is not there`);
@@ -291,15 +295,15 @@ export class UnpackedTree implements TarSink {
       // EINVAL: no such user in this namespace.
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'EINVAL' && code !== 'EOVERFLOW') throw error;
-      this.counts.unmapped++;
+      this.#counts.unmapped++;
       return;
     }
-    if (!known) this.counts.unmapped++;
+    if (!known) this.#counts.unmapped++;
   }
 
   /** A bomb ends before the disk is full for everybody else. */
   #count(size: number): void {
-    this.counts.bytes += Math.ceil(size / blockBytes) * blockBytes;
+    this.#counts.bytes += Math.ceil(size / blockBytes) * blockBytes;
     this.#sinceLook += size;
     if (this.#sinceLook < bytesBetweenLooks) return;
     this.#sinceLook = 0;
@@ -326,7 +330,7 @@ export class UnpackedTree implements TarSink {
       ],
       signal,
     );
-    this.counts.unset += unset;
+    this.#counts.unset += unset;
   }
 
   /** Only what lies below is hidden: a folder of the layer's own hides it by being opaque, anything else by being there. */
@@ -411,10 +415,6 @@ function isRoot(entry: TarEntry): boolean {
 /** As a double, which is right to the microsecond. */
 function secondsOf({ seconds, nanos }: Time): number {
   return seconds + nanos / 1e9;
-}
-
-function folderOf(place: string): string {
-  return place.slice(0, Math.max(place.lastIndexOf('/'), 0));
 }
 
 function stepsOf(name: string): string[] {
