@@ -267,7 +267,7 @@ export class ImportImage {
     return {
       status: 'SUCCESS',
       resultImage: uuid,
-      hints: before && request.tag === undefined ? [movedHint(tag!, before)] : [],
+      hints: [...(imported.notes ?? []), ...(before && request.tag === undefined ? [movedHint(tag!, before)] : [])],
       commit: () => {
         this.#images.insert(image);
         if (tag !== undefined) untagged = this.#images.setTagInTransaction(uuid, tag).movedFrom;
