@@ -9,11 +9,14 @@ export interface ObjectSchema {
   readonly [keyword: string]: unknown;
 }
 
-/** Fields that are for our own surfaces: ids minted by the caller, a watcher's findings, folders that the roots give. */
+/** Fields that are for our own surfaces: ids minted by the caller, a watcher's findings, a panel's groups, folders that the roots give. */
 const NOT_FOR_AGENTS: ReadonlySet<string> = new Set([
   'rsync.changed',
   'create_sandbox.sandbox_id',
   'exec.process_id',
+  'run.group',
+  'run.labels',
+  'list_operations.group',
   ...['run', 'branch', 'checkout', 'rollback', 'branches', 'create_sandbox'].map(verb => `${verb}.workspace`),
 ]);
 
@@ -34,12 +37,20 @@ export const agentResultSchema = (verb: VerbName): ObjectSchema => objectSchema(
 
 /** Tools take and give objects; a union of objects is said with `anyOf` beside the type. */
 function objectSchema(schema: z.ZodType, io: 'input' | 'output'): ObjectSchema {
-  const { $schema: _, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any', override: withoutSafeBounds });
+  const { $schema: _, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any', override: withoutNoise });
   return { ...json, type: 'object' } as ObjectSchema;
 }
 
-/** Every integer would say that it fits into a double. */
-function withoutSafeBounds({ jsonSchema }: { readonly jsonSchema: { minimum?: number; maximum?: number } }): void {
-  if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
-  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+/** A longer pattern, as a UUID's, says less than the name of the format. */
+const LONGEST_PATTERN = 50;
+
+/** Every word of a schema is read by a model, with every task: what teaches nothing is left out. The engine checks it all the same. */
+function withoutNoise({ jsonSchema: schema }: { readonly jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+  // Every integer would say that it fits into a double.
+  if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
+  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
+  if (schema.pattern !== undefined && schema.pattern.length > LONGEST_PATTERN) delete schema.pattern;
+  delete schema.propertyNames;
+  delete schema.contentEncoding;
+  if (typeof schema.default === 'object') delete schema.default;
 }

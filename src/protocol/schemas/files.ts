@@ -84,8 +84,8 @@ export const downloadInput = z.strictObject({
     .min(1, 'must not be empty')
     .refine(path => path.startsWith('/'), 'must be absolute, it names a place inside the image')
     .describe('A file, a folder, or a glob'),
-  destination: common.hostPath,
-  executable: z.boolean().default(false),
+  destination: common.hostPath.describe('Place on this machine; with a / at its end a folder to put it into'),
+  executable: z.boolean().default(false).describe('Set the executable bits'),
   overwrite: z.boolean().default(true),
 });
 export const downloadResult = z.object({

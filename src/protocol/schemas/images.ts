@@ -54,7 +54,7 @@ export const importImageInput = z.strictObject({
     .describe(
       '`docker://name:tag`, `oci:`, `oci-archive:` or `docker-archive:` with a path, `rootfs:/path/to.tar` or folder, `host:`',
     ),
-  tag: common.tagName.optional(),
+  tag: common.tagName.optional().describe('Default: the short name of its source'),
   runtime: common.runtimeName.optional().describe('Where the image shall live; the default is what works here'),
   wait: z.boolean().default(true),
   force: z.boolean().default(false).describe('Import again although it is here'),

@@ -26,11 +26,11 @@ export const execution = {
     .default('nat')
     .describe('`nat` reaches out, `none` reaches nothing, `host` shares the machine’s network'),
   secrets: common.environment.default({}).describe('Environment variables that are never written to a record'),
-  directory_state_id: common.directoryStateId.optional().describe('Files of a synced folder, from `rsync`'),
+  directory_state_id: common.directoryStateId.optional().describe('ds-… from `rsync`: the synced folder, laid over the image'),
   files: z
     .record(common.imagePath, z.uuid())
     .default({})
-    .describe('Uploaded files laid over everything: path inside → file UUID'),
+    .describe('Uploaded files laid over everything: path inside → UUID from `upload`'),
 };
 
 /** Runs that belong together. The limit lives in the engine, so it holds when whoever started them has gone. */
@@ -57,7 +57,7 @@ export const runInput = z
       .describe('The command line (or, with shell:false, the program)'),
     image: common.imageReference
       .optional()
-      .describe('Image to start from; the checked-out branch’s head, else the default'),
+      .describe('Image to start from: UUID, `tag:NAME`, `branch:NAME` or `host:`. Left out: the checked-out branch’s head, else the default'),
     args: z
       .array(common.argument)
       .default([])

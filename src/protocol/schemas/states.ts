@@ -10,8 +10,8 @@ const destination = common.imagePath
   .refine(path => !path.split('/').some(part => part === '..' || part === '.'), 'must not contain . or ..');
 
 export const rsyncInput = z.strictObject({
-  source: common.hostPath.describe('Folder (or one file) of this machine'),
-  destination: destination.describe('Absolute path inside the sandbox'),
+  source: common.hostPath.describe('Folder (or one file) of this machine; agents may leave it out: their workspace'),
+  destination: destination.describe('Absolute path inside the sandbox, as /app'),
   exclude: z
     .array(
       z
