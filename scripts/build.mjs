@@ -5,12 +5,21 @@ import { reportingFailure } from './command.mjs';
 import { inRoot, root } from './paths.mjs';
 
 /** Loaded from its own file when the extension first asks for it. */
-const chunks = { 'src/workspace/excludedPaths.ts': './excluded-paths.js' };
+const chunks = {
+  'src/workspace/excludedPaths.ts': './excluded-paths.js',
+  'src/extension/agents/agentCalls.ts': './agent-calls.js',
+};
 
 const bundles = [
   { source: 'src/extension/activate.ts', output: 'extension.js', external: ['vscode'], minify: true, apart: chunks },
   { source: 'src/workspace/watchThread.ts', output: 'watch-thread.js', minify: true },
   { source: 'src/workspace/excludedPaths.ts', output: 'excluded-paths.js', minify: true },
+  {
+    source: 'src/extension/agents/agentCalls.ts',
+    output: 'agent-calls.js',
+    minify: true,
+    mainFields: ['module', 'main'],
+  },
   { source: 'src/cli/main.ts', output: 'cli.js' },
   { source: 'src/cli/bin.ts', output: 'coppice.js', target: 'node16' },
   { source: 'src/engine/main.ts', output: 'engine.js' },
@@ -32,7 +41,10 @@ export async function build() {
   console.log(`build: ${sizes.join(', ')} (${Math.round(performance.now() - started)} ms)`);
 }
 
-async function buildOne(esbuild, { source, output, external = [], minify = false, target = 'node22', apart = {} }) {
+async function buildOne(
+  esbuild,
+  { source, output, external = [], minify = false, target = 'node22', apart = {}, mainFields = ['main', 'module'] },
+) {
   const outfile = `dist/${output}`;
   const { metafile } = await esbuild.build({
     absWorkingDir: root,
@@ -42,6 +54,7 @@ async function buildOne(esbuild, { source, output, external = [], minify = false
     platform: 'node',
     format: 'cjs',
     target,
+    mainFields,
     minify,
     sourcemap: 'linked',
     // ssh2 asks for optional native modules, which exist only where a compiler was.

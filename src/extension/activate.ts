@@ -1,6 +1,10 @@
 import path from 'node:path';
 import * as vscode from 'vscode';
 import { defaultHome, logPath } from '../protocol/endpoint.ts';
+import { registerLanguageModelTools } from './agents/languageModelTools.ts';
+import { refreshLauncher } from './agents/launcher.ts';
+import { registerMcpServer } from './agents/mcpProvider.ts';
+import { AgentSetups } from './agents/setUpAgent.ts';
 import { checkout, newBranch, rollback } from './commands/branches.ts';
 import { copyUuid, removeImage, tagImage, untagImage } from './commands/changeImage.ts';
 import { type CommandHandlers, registerCommands } from './commands/command.ts';
@@ -62,6 +66,10 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
   const syncStatusBar = own(new SyncStatusBar(sync));
   own(connection.onDidChangeState(({ kind }) => setContext(contextKeys.engine, kind)));
   own(keepRunnableInContext());
+  own(registerLanguageModelTools({ connection, manifest: context.extension.packageJSON }));
+  own(registerMcpServer(context.extensionPath, connection.home));
+  const agentSetups = own(new AgentSetups(context.extensionPath, connection.home));
+  refreshLauncher(connection.home, context.extensionPath);
 
   const showLineage = async (image: string) =>
     reports.show(`Lineage of ${shortId(image)}`, lineageText(await connection.call('lineage', { image }), Date.now()));
@@ -102,6 +110,7 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
     'coppice.showLog': () => log.show(true),
     'coppice.showEngineLog': () =>
       vscode.commands.executeCommand('vscode.open', vscode.Uri.file(logPath(connection.home))),
+    'coppice.setUpAgent': (agent, answer) => agentSetups.setUp(agent, answer),
     'coppice.doctor': async () => reports.show('Coppice Doctor.md', await doctorText(connection)),
   };
   own(registerCommands(handlers, log));

@@ -72,6 +72,7 @@ export const commands = {
   'coppice.showMenu': { title: 'Show Actions' },
   'coppice.showLog': { title: 'Show Log' },
   'coppice.showEngineLog': { title: 'Show Engine Log' },
+  'coppice.setUpAgent': { title: 'Set Up Coppice for…', icon: '$(hubot)', enablement: TRUSTED },
   'coppice.doctor': { title: 'Check the Engine (Doctor)' },
 } as const satisfies Record<`coppice.${string}`, CommandText>;
 export type CommandId = keyof typeof commands;
@@ -168,6 +169,13 @@ export const settings = {
     schema: { type: 'boolean' },
     scope: 'resource',
     description: 'Leave out what `.gitignore` files leave out.',
+  },
+  'coppice.agents.allowHostNetwork': {
+    default: false as boolean,
+    schema: { type: 'boolean' },
+    scope: 'machine',
+    description:
+      'Let agents run commands with network `host`, which reaches the services of this machine. Counts for language model tools and the MCP server.',
   },
 } as const satisfies Record<`coppice.${string}`, SettingText>;
 

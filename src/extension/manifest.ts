@@ -1,4 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { agentInputSchema } from '../fence/agentSchema.ts';
+import { verbs } from '../verbs/verbs.ts';
+import { type AgentVerb, agentToolName, agentTools, mcpServer } from './agents/contributions.ts';
 import {
   type CommandId,
   type CommandText,
@@ -136,6 +139,20 @@ export function manifest(): Manifest {
         ...without(rest, 'palette'),
       })),
       menus,
+      languageModelTools: entries(agentTools).map(([verb, { icon, description }]) => ({
+        name: agentToolName(verb),
+        displayName: text(`tool.${verb}`, description),
+        toolReferenceName: referenceName(verb),
+        canBeReferencedInPrompt: true,
+        icon,
+        userDescription: text(`tool.${verb}.description`, `${description}, with Coppice`),
+        modelDescription: modelDescription(verb),
+        inputSchema: agentInputSchema(verb),
+        tags: ['coppice', 'sandbox'],
+      })),
+      mcpServerDefinitionProviders: [mcpServer],
+      chatSkills: [{ path: './media/skills/coppice/SKILL.md' }],
+      chatAgents: [{ path: './media/agents/coppice.agent.md' }],
       configuration: {
         title: container.title,
         properties: Object.fromEntries(
@@ -153,6 +170,23 @@ export function manifest(): Manifest {
     },
   };
   return { part, nls };
+}
+
+/** `wait_operations` → `coppiceWaitOperations`, as people write it after a #. */
+function referenceName(verb: AgentVerb): string {
+  return agentToolName(verb).replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** The table's words, with the tools' names for the verbs that are tools. */
+function modelDescription(verb: AgentVerb): string {
+  const names = Object.keys(agentTools).filter(name => name.includes('_'));
+  return verbs[verb].description
+    .replace(
+      /Output beyond truncate_output_at stays readable by read_output\./,
+      'Ask coppice_wait_operations with a larger truncate_output_at for output that was cut.',
+    )
+    .replace(/`(run|rsync)`/g, '`coppice_$1`')
+    .replace(new RegExp(`\\b(${names.join('|')})\\b`, 'g'), 'coppice_$1');
 }
 
 function entries<T extends object>(record: T): [keyof T & string, T[keyof T & string]][] {

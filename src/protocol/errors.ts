@@ -92,9 +92,14 @@ export class CoppiceError extends Error {
   }
 }
 
+/** Bundles that work together have a class of their own each. */
+function isCoppiceError(error: unknown): error is CoppiceError {
+  return error instanceof CoppiceError || (error instanceof Error && error.name === 'CoppiceError' && 'code' in error);
+}
+
 /** Any thrown value in its wire form; what is not ours becomes `internal`, disk-full and cancellation are recognised. */
 export function toWireError(error: unknown): WireError {
-  if (error instanceof CoppiceError) {
+  if (isCoppiceError(error)) {
     return {
       code: error.code,
       message: error.message,

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import type { AgentName } from '../agents/contributions.ts';
 import type { CommandId } from '../contributions.ts';
 import { asCoppiceError } from '../engineConnection.ts';
 import type { ImageRow } from '../views/imagesView.ts';
@@ -38,6 +39,7 @@ export interface CommandArguments {
   readonly 'coppice.showMenu': [];
   readonly 'coppice.showLog': [];
   readonly 'coppice.showEngineLog': [];
+  readonly 'coppice.setUpAgent': [agent?: AgentName, answer?: 'write'];
   readonly 'coppice.doctor': [];
 }
 

@@ -10,6 +10,7 @@ const OFFERED: readonly (CommandId | `${string}.focus`)[] = [
   'coppice.importImage',
   'coppice.images.focus',
   'coppice.operations.focus',
+  'coppice.setUpAgent',
   'coppice.doctor',
   'coppice.showEngineLog',
   'coppice.showLog',

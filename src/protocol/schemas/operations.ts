@@ -26,7 +26,9 @@ export const execution = {
     .default('nat')
     .describe('`nat` reaches out, `none` reaches nothing, `host` shares the machine’s network'),
   secrets: common.environment.default({}).describe('Environment variables that are never written to a record'),
-  directory_state_id: common.directoryStateId.optional().describe('ds-… from `rsync`: the synced folder, laid over the image'),
+  directory_state_id: common.directoryStateId
+    .optional()
+    .describe('ds-… from `rsync`: the synced folder, laid over the image'),
   files: z
     .record(common.imagePath, z.uuid())
     .default({})
@@ -57,7 +59,9 @@ export const runInput = z
       .describe('The command line (or, with shell:false, the program)'),
     image: common.imageReference
       .optional()
-      .describe('Image to start from: UUID, `tag:NAME`, `branch:NAME` or `host:`. Left out: the checked-out branch’s head, else the default'),
+      .describe(
+        'Image to start from: UUID, `tag:NAME`, `branch:NAME` or `host:`. Left out: the checked-out branch’s head, else the default',
+      ),
     args: z
       .array(common.argument)
       .default([])
