@@ -34,23 +34,26 @@ export interface ContainerUser {
   readonly additionalGids: readonly number[];
 }
 
-/** What Docker leaves a container's root by default. */
-const capabilities = [
-  'CAP_AUDIT_WRITE',
-  'CAP_CHOWN',
-  'CAP_DAC_OVERRIDE',
-  'CAP_FOWNER',
-  'CAP_FSETID',
-  'CAP_KILL',
-  'CAP_MKNOD',
-  'CAP_NET_BIND_SERVICE',
-  'CAP_NET_RAW',
-  'CAP_SETFCAP',
-  'CAP_SETGID',
-  'CAP_SETPCAP',
-  'CAP_SETUID',
-  'CAP_SYS_CHROOT',
-];
+/** What Docker leaves a container's root by default, each with its number in the kernel. */
+const capabilityNumbers = {
+  CAP_AUDIT_WRITE: 29,
+  CAP_CHOWN: 0,
+  CAP_DAC_OVERRIDE: 1,
+  CAP_FOWNER: 3,
+  CAP_FSETID: 4,
+  CAP_KILL: 5,
+  CAP_MKNOD: 27,
+  CAP_NET_BIND_SERVICE: 10,
+  CAP_NET_RAW: 13,
+  CAP_SETFCAP: 31,
+  CAP_SETGID: 6,
+  CAP_SETPCAP: 8,
+  CAP_SETUID: 7,
+  CAP_SYS_CHROOT: 18,
+};
+const capabilities = Object.keys(capabilityNumbers);
+/** All that a sandbox may ever have, a bit each. */
+export const boundingBits = Object.values(capabilityNumbers).reduce((bits, number) => bits + 2 ** number, 0);
 
 const maskedPaths = [
   '/proc/acpi',
@@ -110,6 +113,11 @@ export function ociSpec(spec: ContainerSpec): object {
       ...('profile' in spec.seccomp ? { seccomp: spec.seccomp.profile } : {}),
     },
   };
+}
+
+/** What a user has of them, a bit each: what `processSpec` says in names. */
+export function capabilityBits(user: ContainerUser): number {
+  return user.uid === 0 ? boundingBits : 0;
 }
 
 /** Also the whole of `crun exec -p`. */

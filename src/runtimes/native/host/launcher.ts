@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { type Confinement, entering, servant } from './servant.ts';
 
 /** A command, and the cgroups it enters before it is anything else. */
 export interface Command {
@@ -13,7 +14,33 @@ export interface Command {
   readonly entrances: readonly string[];
 }
 
+/** A command that goes straight into a living sandbox, confined as all there are. */
+export interface Entry {
+  /** The sandbox's first process. */
+  readonly first: ProcessIdentity;
+  readonly args: readonly string[];
+  /** NAME=value each, and nothing but these. */
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+  /** A bit a capability. */
+  readonly permitted: number;
+  /** As a command's. */
+  readonly entrances: readonly string[];
+  /** Where it is written why the command could not be started. */
+  readonly complaints: string;
+}
+
+/** A number alone may be another's by now. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** As /proc tells it. */
+  readonly born: string;
+}
+
 export interface Child {
+  /** Of what was started: the OCI runtime, or the command itself where that was sent in directly. */
+  readonly pid: number | undefined;
   readonly ended: Promise<ChildEnd>;
   kill(): void;
 }
@@ -29,15 +56,19 @@ type Stdio = readonly [number, number, number];
 
 export interface Launcher {
   start(command: Command, stdio: Stdio): Promise<Child>;
+  /** false where a process gets into a living sandbox by the OCI runtime only. */
+  readonly enters: boolean;
+  enter(entry: Entry, stdio: Stdio): Promise<Child>;
 }
 
 export function perlPath(): string | undefined {
   return ['/usr/bin/perl', '/bin/perl', '/usr/local/bin/perl'].find(existsSync);
 }
 
-export function makeLauncher(log: (line: string) => void): Launcher {
+/** Without `confinement` every process is sent into its sandbox by the OCI runtime. */
+export function makeLauncher(log: (line: string) => void, confinement: Confinement | undefined): Launcher {
   const perl = perlPath();
-  return perl ? new PerlLauncher(perl, log) : new NodeLauncher();
+  return perl ? new PerlLauncher(perl, log, confinement && entering(confinement)) : new NodeLauncher();
 }
 
 const enterCgroups = 'for entrance in $COPPICE_CGROUPS; do echo 0 > "$entrance" || exit 125; done; exec "$@"';
@@ -50,57 +81,18 @@ export class NodeLauncher implements Launcher {
       entrances.length === 0
         ? spawn(command, args, { ...options, env })
         : spawn('/bin/sh', ['-c', enterCgroups, 'sh', command, ...args], options);
-    return { ended: childEnd(child), kill: () => void child.kill('SIGKILL') };
+    return { pid: child.pid, ended: childEnd(child), kill: () => void child.kill('SIGKILL') };
+  }
+
+  readonly enters = false;
+
+  async enter(): Promise<never> {
+    throw new Error('Node cannot enter namespaces');
   }
 }
 
-// A request is lines: id, three files, entrances, counts and values of environment and arguments. It opens the files
-// itself, says `s` when the child has them and `e` when it ended. Each child holds the end of a pipe for as long as it
-// lives, so that there is no race between waiting for requests and for children.
-const servant = `
-use strict; use Fcntl; use POSIX ();
-$| = 1;
-my (%pipes, %pids, @lines);
-my $buffer = "";
-while (1) {
-  my $bits = ""; vec($bits, 0, 1) = 1;
-  vec($bits, fileno($_), 1) = 1 for values %pipes;
-  next if select(my $ready = $bits, undef, undef, undef) < 0;
-  for my $id (keys %pipes) {
-    next unless vec($ready, fileno($pipes{$id}), 1);
-    close(delete $pipes{$id});
-    waitpid(delete $pids{$id}, 0);
-    print "e $id ", $? & 127 ? "-1 " . ($? & 127) : ($? >> 8) . " 0", "\\n";
-  }
-  next unless vec($ready, 0, 1);
-  my $read = sysread(STDIN, $buffer, 65536, length $buffer);
-  exit 0 unless $read;
-  push @lines, $1 while $buffer =~ s/^([^\\n]*)\\n//;
-  while (@lines >= 7) {
-    my ($id, $in, $out, $err, $entrances, $envs, $count) = @lines[0 .. 6];
-    last if @lines < 7 + $envs + $count;
-    splice(@lines, 0, 7);
-    my @env = splice(@lines, 0, $envs); my @command = splice(@lines, 0, $count);
-    my ($i, $o, $e, $alive, $held);
-    unless (sysopen($i, $in, O_RDONLY) && sysopen($o, $out, O_WRONLY) && sysopen($e, $err, O_WRONLY) && pipe($alive, $held)) {
-      print "f $id $!\\n"; next;
-    }
-    my $pid = fork();
-    unless (defined $pid) { print "f $id $!\\n"; next; }
-    if ($pid == 0) {
-      for (split / /, $entrances) { my $group; open($group, ">", $_) && syswrite($group, "0") || POSIX::_exit(125); }
-      POSIX::dup2(fileno($i), 0); POSIX::dup2(fileno($o), 1); POSIX::dup2(fileno($e), 2);
-      fcntl($held, F_SETFD, 0);
-      %ENV = map { split /=/, $_, 2 } @env;
-      exec { $command[0] } @command; POSIX::_exit(127);
-    }
-    $pipes{$id} = $alive; $pids{$id} = $pid;
-    print "s $id $pid\\n";
-  }
-}`;
-
 interface Waiting {
-  started(child: Pick<Child, 'kill'>): void;
+  started(pid: number): void;
   refused(error: Error): void;
   ended(end: ChildEnd): void;
 }
@@ -110,13 +102,15 @@ class PerlLauncher implements Launcher {
   readonly #servant: ChildProcessByStdio<Writable, Readable, null>;
   readonly #waiting = new Map<string, Waiting>();
   readonly #fallback = new NodeLauncher();
+  readonly #enters: boolean;
   #counter = 0;
   #alive = true;
 
-  constructor(perl: string, log: (line: string) => void) {
+  constructor(perl: string, log: (line: string) => void, entering: Record<string, string> | undefined) {
+    this.#enters = entering !== undefined;
     this.#servant = spawn(perl, ['-e', servant], {
       stdio: ['pipe', 'pipe', 'inherit'],
-      env: { PATH: process.env.PATH },
+      env: { PATH: process.env.PATH, ...entering },
     });
     createInterface({ input: this.#servant.stdout }).on('line', line => this.#told(line));
     const lost = (reason: string) => {
@@ -134,19 +128,45 @@ class PerlLauncher implements Launcher {
   }
 
   start(command: Command, stdio: Stdio): Promise<Child> {
-    const values = [...Object.entries(command.env).map(([name, value]) => `${name}=${value ?? ''}`)];
-    const words = [command.command, ...command.args];
-    if (!this.#alive || [...values, ...words].some(text => /[\n\0]/.test(text))) {
-      return this.#fallback.start(command, stdio);
-    }
+    if (!this.#alive) return this.#fallback.start(command, stdio);
+    const values = Object.entries(command.env).map(([name, value]) => `${name}=${value ?? ''}`);
+    return this.#ask(command.entrances, '', values, [command.command, ...command.args], stdio);
+  }
+
+  get enters(): boolean {
+    return this.#enters && this.#alive;
+  }
+
+  enter({ first, args, env, cwd, user, permitted, entrances, complaints }: Entry, stdio: Stdio): Promise<Child> {
+    const entry = [
+      first.pid,
+      first.born,
+      user.uid,
+      user.gid,
+      user.additionalGids.join(','),
+      permitted,
+      complaints,
+      cwd,
+    ];
+    return this.#ask(entrances, entry.join(' '), env, args, stdio);
+  }
+
+  #ask(
+    entrances: readonly string[],
+    entry: string,
+    values: readonly string[],
+    words: readonly string[],
+    stdio: Stdio,
+  ): Promise<Child> {
+    if (!this.#alive) return Promise.reject(new Error('the launching process is gone'));
     const id = String(++this.#counter);
     const files = stdio.map(fd => `/proc/${process.pid}/fd/${fd}`);
-    const request = [id, ...files, command.entrances.join(' '), values.length, words.length, ...values, ...words];
+    const request = [id, ...files, entrances.join(' '), values.length, words.length, entry, ...values, ...words];
     return new Promise((resolve, reject) => {
       const { promise: ended, resolve: end } = Promise.withResolvers<ChildEnd>();
-      const started = (child: Pick<Child, 'kill'>) => resolve({ ...child, ended });
+      const started = (pid: number) => resolve({ pid, kill: () => killIfThere(pid), ended });
       this.#waiting.set(id, { started, refused: reject, ended: end });
-      this.#servant.stdin.write(`${request.join('\n')}\n`);
+      this.#servant.stdin.write(request.map(asLine).join(''));
     });
   }
 
@@ -155,8 +175,7 @@ class PerlLauncher implements Launcher {
     const waiting = this.#waiting.get(id);
     if (!waiting) return;
     if (what === 's') {
-      const pid = Number(rest[0]);
-      waiting.started({ kill: () => killIfThere(pid) });
+      waiting.started(Number(rest[0]));
       return;
     }
     this.#waiting.delete(id);
@@ -167,6 +186,11 @@ class PerlLauncher implements Launcher {
     const [code, signal] = rest.map(Number);
     waiting.ended(signal ? { code: null, signal: nameOf(signal) } : { code: code ?? 0, signal: null });
   }
+}
+
+/** A line, whatever is in it. */
+function asLine(text: string | number): string {
+  return `${String(text).replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n`;
 }
 
 function childEnd(child: ChildProcess): Promise<ChildEnd> {

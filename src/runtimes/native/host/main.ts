@@ -14,6 +14,7 @@ import {
 import { toWireError } from '../../../protocol/errors.ts';
 import { COPPICE_ERROR } from '../../../protocol/rpc.ts';
 import * as api from '../hostApi.ts';
+import { boundingBits } from '../ociSpec.ts';
 import { pauseProgram } from '../pause.ts';
 import { seccompProfile, seccompProgram } from '../seccomp.ts';
 import type { Architecture } from '../syscalls.ts';
@@ -41,6 +42,7 @@ import { Pipes } from './pipes.ts';
 import { Roots } from './roots.ts';
 import type { SandboxTools } from './sandbox.ts';
 import { Sandboxes } from './sandboxes.ts';
+import type { Confinement } from './servant.ts';
 import { Streams } from './streams.ts';
 import { Views } from './views/views.ts';
 
@@ -84,7 +86,7 @@ async function main(): Promise<void> {
     roots,
     mounts,
     pipes,
-    launcher: makeLauncher(log),
+    launcher: makeLauncher(log, confinementFor(settings.runtime)),
     layers,
     views,
     cgroups: new Cgroups(settings),
@@ -250,6 +252,12 @@ function filterFor(runtime: api.HostSettings['runtime']): SandboxTools['seccomp'
   return runtime === 'crun'
     ? { program: seccompProgram(architecture).toString('base64') }
     : { profile: seccompProfile(architecture) };
+}
+
+/** As crun confines them; runc compiles a filter of its own, and of one sandbox all processes have the same. */
+function confinementFor(runtime: api.HostSettings['runtime']): Confinement | undefined {
+  if (runtime !== 'crun') return undefined;
+  return { seccomp: seccompProgram(process.arch as Architecture), bounding: boundingBits };
 }
 
 type Handler<P, R> = (params: P, signal: AbortSignal) => R | Promise<R>;

@@ -9,7 +9,7 @@ import { CoppiceError } from '../../../protocol/errors.ts';
 import type { ProcessExit } from '../../runtime.ts';
 import type { ProcessName } from '../hostApi.ts';
 import { commandLine, type Launch, terminalOf } from './launch.ts';
-import type { Child, Launcher } from './launcher.ts';
+import type { Child, Entry, Launcher, ProcessIdentity } from './launcher.ts';
 import { containersPath } from './paths.ts';
 import type { Pipes } from './pipes.ts';
 import { type OutputListener, ProcessOutput } from './processOutput.ts';
@@ -33,6 +33,7 @@ export class ContainerProcess {
   readonly #child: Child;
   readonly #stdin: Socket | undefined;
   #pid: number | undefined;
+  #identity: ProcessIdentity | undefined;
   #exited = false;
 
   /** Without `listener` there are no spools and output goes nowhere. */
@@ -40,6 +41,7 @@ export class ContainerProcess {
     launch: Launch,
     { pipes, launcher }: { readonly pipes: Pipes; readonly launcher: Launcher },
     listener: OutputListener | undefined,
+    entry?: Entry,
   ): Promise<ContainerProcess> {
     const output = listener
       ? await ProcessOutput.spooled(launch.name, launch.start.cap, pipes)
@@ -53,9 +55,10 @@ export class ContainerProcess {
       throw error;
     }
     try {
-      const child = await launcher.start(commandLine(launch), [input.childFd, ...output.childFds]);
+      const stdio = [input.childFd, ...output.childFds] as const;
+      const child = await (entry ? launcher.enter(entry, stdio) : launcher.start(commandLine(launch), stdio));
       if (listener) output.drain(listener);
-      return new ContainerProcess(launch, child, input.socket, output);
+      return new ContainerProcess(launch, child, entry && child.pid, input.socket, output);
     } catch (error) {
       output.abandon();
       input.socket?.destroy();
@@ -66,10 +69,17 @@ export class ContainerProcess {
     }
   }
 
-  private constructor(launch: Launch, child: Child, stdin: Socket | undefined, output: ProcessOutput) {
+  private constructor(
+    launch: Launch,
+    child: Child,
+    pid: number | undefined,
+    stdin: Socket | undefined,
+    output: ProcessOutput,
+  ) {
     this.name = launch.name;
     this.#launch = launch;
     this.#child = child;
+    this.#pid = pid;
     this.#stdin = stdin;
     // The reader of our pipe is gone: the process ended, and that is told by its exit.
     stdin?.on('error', () => stdin.destroy());
@@ -118,6 +128,13 @@ export class ContainerProcess {
     if (!terminal) return;
     const stty = spawn('stty', ['-F', terminal, 'rows', String(rows), 'cols', String(cols)], { stdio: 'ignore' });
     await once(stty, 'close');
+  }
+
+  /** Who it is, once the command itself runs; undefined when it does not, or not any more. */
+  async identity(): Promise<ProcessIdentity | undefined> {
+    const pid = await this.whenRunning();
+    if (pid !== undefined) this.#identity ??= identify(pid);
+    return this.#exited ? undefined : this.#identity;
   }
 
   /** Its pid once the command itself runs; undefined when that never came to be. */
@@ -178,6 +195,18 @@ function drainedOrClosed(stdin: Socket): Promise<void> {
     stdin.on('drain', go);
     stdin.on('close', go);
   });
+}
+
+/** Field 22 of its stat is when it was born; the name before may hold anything. */
+function identify(pid: number): ProcessIdentity | undefined {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return { pid, born: fields[19]! };
+  } catch {
+    return undefined; // It is gone.
+  }
 }
 
 function readPid(file: string): number | undefined {

@@ -17,10 +17,10 @@ import {
   type SandboxFileRequest,
   type StartProcess,
 } from '../hostApi.ts';
-import { type ContainerProcessSpec, ociSpec, processSpec, type SeccompFilter } from '../ociSpec.ts';
+import { type ContainerProcessSpec, capabilityBits, ociSpec, processSpec, type SeccompFilter } from '../ociSpec.ts';
 import { type Cgroups, defaultPids, type SandboxCgroups } from './cgroups.ts';
 import type { Launch } from './launch.ts';
-import type { Launcher } from './launcher.ts';
+import type { Entry, Launcher, ProcessIdentity } from './launcher.ts';
 import { type ImageData, imageData } from './layers/imageData.ts';
 import type { LayerStore } from './layers/layerStore.ts';
 import { type MountPlan, mountPoints } from './layers/mountPlan.ts';
@@ -142,17 +142,40 @@ export class Sandbox {
     if (this.#processes.has(process)) {
       throw new CoppiceError('already_exists', `${this.id} has a process ${process} already`);
     }
-    await this.process(mainProcess).whenRunning();
+    const first = await this.process(mainProcess).identity();
+    if (!first) throw notRunning(this.id);
     await this.#still;
-    const file = path.join(bundlePath(this.id), `${process}.json`);
-    writeFileSync(file, JSON.stringify(processSpec(await this.#processSpec(start))));
-    const starting = this.#launch(process, 'exec', file, start, false);
+    const starting = this.#execIn(first, process, await this.#processSpec(start), start);
     this.#starting.add(starting);
     try {
       await starting;
     } finally {
       this.#starting.delete(starting);
     }
+  }
+
+  /** Straight into the namespaces where that can be done, else by the OCI runtime: a terminal comes from that. */
+  async #execIn(
+    first: ProcessIdentity,
+    process: string,
+    spec: ContainerProcessSpec,
+    start: StartProcess,
+  ): Promise<void> {
+    const entry: Entry = {
+      ...spec,
+      first,
+      permitted: capabilityBits(spec.user),
+      complaints: this.#file(process, 'log'),
+      entrances: this.#cgroups?.entrances ?? [],
+    };
+    if (!start.tty && this.#tools.launcher.enters) return this.#launch(process, 'exec', '', start, false, entry);
+    const file = this.#file(process, 'json');
+    writeFileSync(file, JSON.stringify(processSpec(spec)));
+    return this.#launch(process, 'exec', file, start, false);
+  }
+
+  #file(process: string, kind: 'json' | 'pid' | 'log'): string {
+    return path.join(bundlePath(this.id), `${process}.${kind}`);
   }
 
   process(name: string): ContainerProcess {
@@ -368,22 +391,22 @@ export class Sandbox {
     source: string,
     start: StartProcess,
     silent: boolean,
+    entry?: Entry,
   ): Promise<void> {
-    const folder = bundlePath(this.id);
     const name = { sandbox: this.id, process };
     const launch: Launch = {
       name,
       runtime: this.#tools.settings.runtime,
       verb,
       source,
-      pidFile: path.join(folder, `${process}.pid`),
-      logFile: path.join(folder, `${process}.log`),
+      pidFile: this.#file(process, 'pid'),
+      logFile: this.#file(process, 'log'),
       start,
-      folder,
+      folder: bundlePath(this.id),
       entrances: this.#cgroups?.entrances ?? [],
     };
     const listener = (stdout: number, stderr: number) => this.#tools.onOutput(name, stdout, stderr);
-    const launched = await ContainerProcess.start(launch, this.#tools, silent ? undefined : listener);
+    const launched = await ContainerProcess.start(launch, this.#tools, silent ? undefined : listener, entry);
     this.#processes.set(process, launched);
     launched.ended.then(
       end => this.#ended(name, { ...end, oom: this.#cgroups?.oomKilled() ?? false, resources: this.#usage() }),
@@ -398,9 +421,7 @@ export class Sandbox {
       this.#unmount().catch((error: Error) => this.#tools.log(`${this.id} stays mounted: ${error.message}`));
     } else {
       this.#processes.delete(name.process);
-      for (const kind of ['json', 'pid', 'log']) {
-        rmSync(path.join(bundlePath(this.id), `${name.process}.${kind}`), { force: true });
-      }
+      for (const kind of ['json', 'pid', 'log'] as const) rmSync(this.#file(name.process, kind), { force: true });
     }
     this.#tools.onExit(name, end);
   }
