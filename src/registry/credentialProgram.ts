@@ -26,19 +26,24 @@ function runProgram(
   server: string,
   env: NodeJS.ProcessEnv,
 ): Promise<{ readonly code: number | null; readonly output: string }> {
-  const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'ignore'], env, timeout: PATIENCE_MS });
-  return new Promise((resolve, reject) => {
-    let output = '';
-    child.stdout.on('data', (text: Buffer) => {
-      output += text;
-      if (output.length > MOST_BYTES) child.kill('SIGKILL');
-    });
-    child.once('error', (error: NodeJS.ErrnoException) =>
-      reject(new Error(error.code === 'ENOENT' ? 'it is not on the PATH' : (error.code ?? 'it cannot be started'))),
-    );
-    child.once('close', code => resolve({ code, output }));
-    child.stdin.on('error', () => undefined); // It ended without reading; its exit code says why.
-    child.stdin.end(`${server}\n`);
+  const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'ignore'], env });
+  const { promise, resolve, reject } = Promise.withResolvers<{ code: number | null; output: string }>();
+  let output = '';
+  child.stdout.on('data', (text: Buffer) => {
+    output += text;
+    if (output.length > MOST_BYTES) reject(new Error('its answer has no end'));
+  });
+  child.once('error', (error: NodeJS.ErrnoException) =>
+    reject(new Error(error.code === 'ENOENT' ? 'it is not on the PATH' : (error.code ?? 'it cannot be started'))),
+  );
+  child.once('close', code => resolve({ code, output }));
+  child.stdin.on('error', () => undefined); // It ended without reading; its exit code says why.
+  child.stdin.end(`${server}\n`);
+  const timer = setTimeout(() => reject(new Error(`it does not answer within ${PATIENCE_MS / 1000} s`)), PATIENCE_MS);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    child.kill('SIGKILL');
+    child.stdout.destroy(); // What it started may live on and write.
   });
 }
 

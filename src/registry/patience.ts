@@ -22,9 +22,9 @@ export async function patiently<T>(attempts: number, signal: AbortSignal, attemp
   }
 }
 
-/** undefined: too long to wait. Many clients that were cut off together come back at different times. */
+/** undefined: too long to wait. What is asked for counts; else many clients that were cut off together come back at different times. */
 export function pause(failed: number, asked: number | undefined): number | undefined {
   if (asked !== undefined && asked > LONGEST_ASKED_MS) return undefined;
   const own = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (failed - 1)) * (0.5 + Math.random() / 2);
-  return Math.max(own, asked ?? 0);
+  return asked === undefined ? own : Math.max(asked, FIRST_WAIT_MS / 2);
 }

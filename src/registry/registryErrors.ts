@@ -31,8 +31,22 @@ export function connectionTrouble(error: unknown, host: string): Error {
   if (!(error instanceof Error) || error.name === 'AbortError') return error as Error;
   const { code = '' } = error as NodeJS.ErrnoException;
   if (UNREACHABLE.includes(code)) return noNetwork(host, error.message);
+  if (speaksNoTls(error)) return noTls(host);
   if (UNTRUSTED.test(code)) return untrusted(host, error.message);
   return new TemporaryTrouble(noNetwork(host, error.message));
+}
+
+/** The server answered our greeting in plain text. */
+export function speaksNoTls(error: unknown): boolean {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return code === 'EPROTO' || /^ERR_SSL_(?:WRONG_VERSION|PACKET_LENGTH|UNSUPPORTED|HTTP_REQUEST)/.test(code);
+}
+
+function noTls(host: string): CoppiceError {
+  return new CoppiceError('registry_untrusted', `${host} does not speak TLS`, {
+    fix: `Where that is meant so, write http://${host}/…; what travels there can be read and changed on the way.`,
+    data: { registry: host },
+  });
 }
 
 function noNetwork(host: string, why: string): CoppiceError {

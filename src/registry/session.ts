@@ -7,7 +7,7 @@ import { isLoopback } from './localAddress.ts';
 import { LARGEST_MANIFEST, MANIFEST_TYPES } from './manifest.ts';
 import { patiently } from './patience.ts';
 import { type RegistryReference, registryHost, shortName, tagOrDigest } from './reference.ts';
-import { answerTrouble, connectionTrouble } from './registryErrors.ts';
+import { answerTrouble, connectionTrouble, speaksNoTls } from './registryErrors.ts';
 import { type HttpRequest, type HttpResponse, Transport } from './transport.ts';
 
 const ATTEMPTS = 5;
@@ -184,7 +184,8 @@ export class RegistrySession {
       return secure;
     } catch (error) {
       signal.throwIfAborted();
-      if (speaksNoTls(error)) return plain;
+      // Some close at a greeting that they do not understand.
+      if (speaksNoTls(error) || (error as NodeJS.ErrnoException).code === 'ECONNRESET') return plain;
       throw connectionTrouble(error, this.host);
     }
   }
@@ -245,16 +246,6 @@ export class RegistrySession {
 export function credentialKey(reference: RegistryReference): string {
   const { hostname } = new URL(`http://${registryHost(reference)}`);
   return reference.plainHttp && !isLoopback(hostname) ? `http://${reference.registry}` : reference.registry;
-}
-
-/** The server answered in plain text, or closed at a greeting it did not understand. */
-function speaksNoTls(error: unknown): boolean {
-  const { code = '' } = error as NodeJS.ErrnoException;
-  return (
-    code === 'EPROTO' ||
-    code === 'ECONNRESET' ||
-    /^ERR_SSL_(?:WRONG_VERSION|PACKET_LENGTH|UNSUPPORTED|HTTP_REQUEST)/.test(code)
-  );
 }
 
 function checkedDigest(bytes: Buffer, said: string | undefined, host: string): string {
