@@ -18,7 +18,7 @@ export const stateVerbs: Verbs<'rsync' | 'states' | 'apply'> = {
             ? 'unchanged'
             : `${result.added} added, ${result.modified} modified, ${result.deleted} deleted`
         }`,
-        ...result.hints,
+        ...result.hints.map(hint => `hint: ${hint}`),
       ].join('\n'),
   },
   states: {

@@ -1,77 +1,44 @@
 import assert from 'node:assert/strict';
-import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
-import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
-import { repository } from '../harness/coppiceHome.ts';
+import { TestAgent } from '../harness/agent.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { eventually } from '../harness/eventually.ts';
 
-interface Answer<T> {
-  readonly text: string;
-  readonly value: T;
-  readonly isError: boolean;
-}
-
 describe('coppice mcp, through the official client', () => {
   let engine: TestEngine;
-  let agent: Client;
+  let agent: TestAgent;
 
   before(async () => {
     engine = await startEngine();
     await engine.busybox();
-    agent = await connect('core');
+    agent = await TestAgent.start(engine);
   });
   after(async () => {
-    await agent?.close();
+    await agent?.[Symbol.asyncDispose]();
     await engine?.[Symbol.asyncDispose]();
   });
 
-  async function connect(tools: 'core' | 'all'): Promise<Client> {
-    const client = new Client({ name: 'test', version: '1.0.0' });
-    await client.connect(
-      new StdioClientTransport({
-        command: process.execPath,
-        args: [path.join(repository, 'dist', 'coppice.js'), 'mcp', '--tools', tools],
-        env: { ...(process.env as Record<string, string>), COPPICE_HOME: engine.home, COPPICE_IMAGE: 'busybox' },
-        cwd: engine.folder.path,
-      }),
-    );
-    return client;
-  }
-
-  async function call<T = Record<string, unknown>>(name: string, input: object, client = agent): Promise<Answer<T>> {
-    const result = (await client.callTool({ name, arguments: { ...input } })) as CallToolResult;
-    const [content] = result.content;
-    assert.equal(content?.type, 'text');
-    return {
-      text: content?.type === 'text' ? content.text : '',
-      value: result.structuredContent as T,
-      isError: result.isError === true,
-    };
-  }
+  const call: TestAgent['call'] = (name, input, options) => agent.call(name, input, options);
 
   const run = { image: 'tag:busybox', network: 'none' };
 
   test('lists the core tools, with schemas, annotations and instructions', async () => {
-    const { tools } = await agent.listTools();
+    const { tools } = await agent.client.listTools();
     const names = tools.map(tool => tool.name);
     for (const name of ['run', 'list_images', 'import_image', 'lineage', 'wait_operations', 'upload', 'download'])
       assert(names.includes(name), name);
     assert(!names.includes('create_sandbox'));
     const tool = tools.find(candidate => candidate.name === 'list_images')!;
     assert.deepEqual([tool.annotations?.readOnlyHint, tool.inputSchema.type], [true, 'object']);
-    assert.match(agent.getInstructions() ?? '', /list_images/);
+    assert.match(agent.client.getInstructions() ?? '', /list_images/);
   });
 
   test('lists every verb when asked for all, but wipe', async () => {
-    const everything = await connect('all');
-    const names = (await everything.listTools()).tools.map(tool => tool.name);
+    await using everything = await TestAgent.start(engine, { tools: 'all' });
+    const names = (await everything.client.listTools()).tools.map(tool => tool.name);
     assert(names.includes('create_sandbox') && names.includes('grep') && names.includes('rollback'));
     assert(!names.includes('wipe'));
-    await assert.rejects(call('wipe', { confirm: true }, everything), /no tool wipe/);
-    await everything.close();
+    await assert.rejects(everything.call('wipe', { confirm: true }), /no tool wipe/);
   });
 
   test('runs a command: structure that its schema accepts, and text', async () => {
@@ -159,13 +126,8 @@ describe('coppice mcp, through the official client', () => {
 
   test('cancelling the call cancels the operation', async () => {
     const cancel = new AbortController();
-    const pending = agent.callTool(
-      { name: 'run', arguments: { ...run, command: 'echo waiting; sleep 60', timeout: 0 } },
-      undefined,
-      {
-        signal: cancel.signal,
-      },
-    );
+    const pending = call('run', { ...run, command: 'echo waiting; sleep 60', timeout: 0 }, { signal: cancel.signal });
+    pending.catch(() => undefined);
     const going = await eventually('it runs', async () => {
       const { operations } = await engine.client.call('list_operations', { status: 'EXECUTING' });
       return operations.find(operation => operation.title.startsWith('echo waiting'));
@@ -208,16 +170,16 @@ describe('coppice mcp, through the official client', () => {
   });
 
   test('an agent that goes away takes its waiting run with it', async () => {
-    const leaving = await connect('core');
-    const pending = call('run', { ...run, command: 'echo leaving; sleep 60', timeout: 0 }, leaving).catch(
-      () => undefined,
-    );
+    await using leaving = await TestAgent.start(engine);
+    const pending = leaving
+      .call('run', { ...run, command: 'echo leaving; sleep 60', timeout: 0 })
+      .catch(() => undefined);
     const find = async (status: 'EXECUTING' | 'CANCELLED') => {
       const { operations } = await engine.client.call('list_operations', { status });
       return operations.find(operation => operation.title.startsWith('echo leaving'));
     };
     await eventually('it runs', () => find('EXECUTING'));
-    await leaving.close();
+    await leaving.client.close();
     await pending;
     await eventually('it is cancelled', () => find('CANCELLED'));
   });
