@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Arena } from './arena.ts';
 import { type Miss, missedAlways, missedGoals, slowness } from './check.ts';
+import { download } from './groups/download.ts';
 import { parallel } from './groups/parallel.ts';
 import { snapshot } from './groups/snapshot.ts';
 import { start } from './groups/start.ts';
@@ -9,12 +10,12 @@ import { sync } from './groups/sync.ts';
 import { load, machine, rowText, toMarkdown, toText } from './report.ts';
 import type { Row } from './row.ts';
 
-/** Still to come, each with its part of the product: docker, import, download, editor. */
 const groups: Readonly<Record<string, (arena: Arena, turns: number) => AsyncIterable<Row>>> = {
   start,
   parallel,
   snapshot,
   sync,
+  download,
 };
 
 /** A miss is believed when it comes three times. */
