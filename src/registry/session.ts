@@ -223,7 +223,7 @@ export class RegistrySession {
     const what = wanted.includes(':')
       ? `no ${shortDigest(wanted)} of ${repository}`
       : `no ${shortName(this.reference)}`;
-    const some = tags.slice(0, 20).join(', ');
+    const some = tags.toSorted().slice(0, 20).join(', ');
     return new CoppiceError('registry_tag_not_found', `${registry} has ${what}`, {
       field: 'registry_url',
       fix: some === '' ? 'It has no tags at all.' : `It has ${some}${tags.length > 20 ? ', and more' : ''}.`,

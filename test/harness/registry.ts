@@ -109,7 +109,7 @@ export class TestRegistry implements AsyncDisposable {
       '--preserve-digests',
       `--dest-tls-verify=${tls === undefined ? 'false' : 'true'}`,
       ...(tls === undefined ? [] : ['--dest-cert-dir', path.dirname(tls.ca)]),
-      ...(access?.kind === 'basic' ? ['--dest-creds', `${basicUser.username}:${basicUser.password}`] : []),
+      ...(access !== undefined ? ['--dest-creds', `${basicUser.username}:${basicUser.password}`] : []),
       ...more,
     ];
     await promisify(execFile)('/usr/bin/skopeo', [...flags, source, `docker://${this.host}/${repository}`], {

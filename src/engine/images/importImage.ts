@@ -12,6 +12,7 @@ import type { Job, Operations, Outcome } from '../operations/operations.ts';
 import type { Runtimes } from '../runtimes.ts';
 import type { HeldImage } from './imageRemoval.ts';
 import type { ImageRecord, ImageStore } from './imageStore.ts';
+import { ImportProgress } from './importProgress.ts';
 import { type ImportSource, parseImportSource } from './importSource.ts';
 
 type Request = VerbRequest<'import_image'>;
@@ -104,7 +105,7 @@ export class ImportImage {
     const found = await this.#find(wanted);
     if ('local' in found) return this.#unchecked(found, wanted.request.tag);
     const { digest, request } = found;
-    const here = request.force || digest === undefined ? [] : this.#images.byDigest(found.runtime.name, digest);
+    const here = request.force || digest === undefined ? [] : this.#here(found, digest);
     const going = this.#going.get(key);
     if (here.length === 0 && going === undefined) return this.#begin(found, key);
     found.opened?.close(false);
@@ -168,12 +169,16 @@ export class ImportImage {
     }
   }
 
+  /** Of the wanted platform: an image without an index has one digest for whoever asks. */
+  #here(found: Found, digest: string): ImageRecord[] {
+    const images = this.#images.byDigest(found.runtime.name, digest);
+    return found.opened ? images.filter(image => runsOn(found, image)) : images;
+  }
+
   /** What the same reference gave before, for the same platform: the one that carries its name, else the newest. */
-  #fromBefore({ source, runtime, request }: Wanted): ImageRecord | undefined {
-    const { architecture } = request.platform === undefined ? ownPlatform() : parsePlatform(request.platform);
-    const images = this.#images
-      .bySource(runtime.name, source.text)
-      .filter(image => image.config.architecture === architecture);
+  #fromBefore(wanted: Wanted): ImageRecord | undefined {
+    const { source, runtime } = wanted;
+    const images = this.#images.bySource(runtime.name, source.text).filter(image => runsOn(wanted, image));
     return images.find(image => image.tag === source.name) ?? images[0];
   }
 
@@ -187,10 +192,14 @@ export class ImportImage {
     const same = here.filter(image => image.source === found.source.text);
     const known = same.find(image => image.tag === found.name) ?? same[0] ?? here[0]!;
     // Other names of a registry's are images of their own; other places of the same file are not.
-    const named = known.tag === null || found.source.place.kind === 'registry';
+    const isName = found.source.place.kind === 'registry';
+    const named = known.tag === null || isName;
     const wanted = found.request.tag ?? (named ? this.#freeName(found, known) : undefined);
     const before = wanted === undefined ? undefined : this.#images.byTag(wanted);
-    const image = wanted === undefined || wanted === known.tag ? known : this.#tagged(known, wanted, found.source.text);
+    const image =
+      wanted === undefined || wanted === known.tag
+        ? known
+        : this.#tagged(known, wanted, isName ? found.source.text : known.source);
     const hints = [
       `It is already here as ${known.tag ?? known.uuid}; nothing was imported. To import it again: force:true.`,
     ];
@@ -218,7 +227,7 @@ export class ImportImage {
   #tagged(here: ImageRecord, tag: string, source: string | null): ImageRecord {
     const holder = this.#images.byTag(tag);
     if (holder && holder.digest === here.digest && holder.runtime === here.runtime) return holder;
-    const uuid = here.tag === null ? here.uuid : randomUUID();
+    const uuid = here.tag === null && here.source === source ? here.uuid : randomUUID();
     if (uuid === here.uuid) this.#images.setTag(uuid, tag);
     else this.#images.insertTagged({ ...here, uuid, source }, tag);
     return this.#images.find(uuid)!;
@@ -282,19 +291,11 @@ export class ImportImage {
 
   async #bring(found: Found, uuid: string, signal: AbortSignal): Promise<ImportedImage> {
     const { runtime, call } = found;
-    const progress = (message: string, done?: number, total?: number) =>
-      call.progress({
-        message,
-        ...(done === undefined ? {} : { done }),
-        ...(total === undefined ? {} : { total }),
-      });
+    const progress = new ImportProgress(update => call.progress(update));
     const source: ImageSource = found.opened
-      ? {
-          kind: 'oci',
-          image: await found.opened.image(signal, (done, total) => progress('downloading', done, total)),
-        }
+      ? { kind: 'oci', image: await found.opened.image(signal, progress.download) }
       : (found.source.place as ImageSource);
-    return runtime.importImage(source, { uuid, signal, progress });
+    return runtime.importImage(source, { uuid, signal, progress: progress.runtime });
   }
 
   /**
@@ -333,6 +334,11 @@ export class ImportImage {
       hints: [...record.hints],
     };
   }
+}
+
+function runsOn({ request }: Wanted, image: ImageRecord): boolean {
+  const { architecture } = request.platform === undefined ? ownPlatform() : parsePlatform(request.platform);
+  return image.config.architecture === '' || image.config.architecture === architecture;
 }
 
 function movedHint(tag: string, before: ImageRecord): string {

@@ -4,8 +4,8 @@ import { networkInterfaces } from 'node:os';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { CoppiceError, ErrorCode } from '../../../src/protocol/errors.ts';
 import { digestOf } from '../../harness/ociLayout.ts';
+import { Outside } from '../../harness/outside.ts';
 import { ScriptedServer } from '../../harness/scriptedServer.ts';
-import { Outside } from './outside.ts';
 
 const layer = Buffer.from('a layer of an image'.repeat(1000));
 const config = Buffer.from(

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readSource } from '../../../src/protocol/imageSource.ts';
-import type { Credentials } from '../../../src/registry/credentials.ts';
-import type { OciImage } from '../../../src/registry/ociImage.ts';
-import { OutsideImages } from '../../../src/registry/outsideImages.ts';
-import { parseReference } from '../../../src/registry/reference.ts';
-import { TemporaryFolder } from '../../harness/temporaryFolder.ts';
+import { readSource } from '../../src/protocol/imageSource.ts';
+import type { Credentials } from '../../src/registry/credentials.ts';
+import type { OciImage } from '../../src/registry/ociImage.ts';
+import { OutsideImages } from '../../src/registry/outsideImages.ts';
+import { parseReference } from '../../src/registry/reference.ts';
+import { TemporaryFolder } from './temporaryFolder.ts';
 
 /** What the engine has between it and the outside, over a home of its own. */
 export class Outside implements Disposable {
