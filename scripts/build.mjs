@@ -1,6 +1,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { sdkBundles, writeSdkEntries } from './buildSdk.mjs';
 import { reportingFailure } from './command.mjs';
 import { inRoot, root } from './paths.mjs';
 
@@ -27,6 +28,7 @@ const bundles = [
   { source: 'src/runtimes/native/host/main.ts', output: 'native-host.js' },
   { source: 'src/runtimes/native/host/layers/unpackWorker.ts', output: 'native-unpack.js' },
   { source: 'src/mcp/main.ts', output: 'mcp.js' },
+  ...sdkBundles,
 ];
 
 /** Bundles every process of ours into dist/. Needs node_modules and nothing else of the machine. */
@@ -36,14 +38,25 @@ export async function build() {
   await mkdir(inRoot('dist'), { recursive: true });
   // The root package is "type": "module", the bundles are not.
   await writeFile(inRoot('dist', 'package.json'), '{ "type": "commonjs" }\n');
+  const types = writeSdkEntries();
   const sizes = await Promise.all(bundles.map(bundle => buildOne(esbuild, bundle)));
+  await types;
   await chmod(inRoot('dist', 'coppice.js'), 0o755);
   console.log(`build: ${sizes.join(', ')} (${Math.round(performance.now() - started)} ms)`);
 }
 
 async function buildOne(
   esbuild,
-  { source, output, external = [], minify = false, target = 'node22', apart = {}, mainFields = ['main', 'module'] },
+  {
+    source,
+    output,
+    external = [],
+    minify = false,
+    target = 'node22',
+    apart = {},
+    plugins = [],
+    mainFields = ['main', 'module'],
+  },
 ) {
   const outfile = `dist/${output}`;
   const { metafile } = await esbuild.build({
@@ -60,7 +73,7 @@ async function buildOne(
     // ssh2 asks for optional native modules, which exist only where a compiler was.
     external: ['*.node', ...external],
     define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename', 'import.meta.main': 'false' },
-    plugins: [keptApart(apart)],
+    plugins: [keptApart(apart), ...plugins],
     logLevel: 'warning',
     logOverride: { 'empty-import-meta': 'error' },
     metafile: true,

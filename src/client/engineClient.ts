@@ -43,6 +43,8 @@ export interface VerbCaller {
 
 /** How often a connection may end before the engine's first word until that is an error. */
 const GREETINGS = 10;
+/** An engine that runs greets at once; one that is stopped or hangs never does. */
+const GREETING_MS = 8_000;
 
 /** One connection to the engine. When it closes, every pending call rejects with `engine_died`. */
 export class EngineClient implements VerbCaller {
@@ -105,9 +107,13 @@ export class EngineClient implements VerbCaller {
         client,
         pid: process.pid,
       });
-      const engine = await Promise.race([greeting, closed.then(() => Promise.reject(engineDied()))]).catch(error => {
-        throw asCoppiceError(error);
-      });
+      const silence = withinOrNever(GREETING_MS, noGreeting);
+      const gone = closed.then(() => Promise.reject(engineDied()));
+      const engine = await Promise.race([greeting, gone, silence.promise])
+        .catch(error => {
+          throw asCoppiceError(error);
+        })
+        .finally(silence.stop);
       return new EngineClient(connection, socket, engine, closed);
     } catch (error) {
       socket.destroy();
@@ -236,6 +242,18 @@ function newerEngine(engine: EngineInfo): CoppiceError {
 
 function isNewer(a: string, b: string): boolean {
   return a.localeCompare(b, 'en', { numeric: true }) > 0;
+}
+
+function withinOrNever(milliseconds: number, failure: () => Error): { promise: Promise<never>; stop: () => void } {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(failure()), milliseconds);
+  return { promise, stop: () => clearTimeout(timer) };
+}
+
+function noGreeting(): CoppiceError {
+  return new CoppiceError('engine_unreachable', `the engine does not answer: nothing for ${GREETING_MS / 1000} s`, {
+    fix: 'See coppice engine log; a stopped engine goes on after kill -CONT, else end it and try again.',
+  });
 }
 
 function engineDied(): CoppiceError {

@@ -1,0 +1,12 @@
+export type { LogOptions, LogReader } from './logReader.ts';
+export type { GetOptions, OperationState } from './operationRef.ts';
+export type { ExecOptions } from './process.ts';
+export type { RemoteFunctionOptions } from './remoteFunction.ts';
+export type { Outcome } from './results.ts';
+export type { ListOptions, SandboxStatus } from './sandbox.ts';
+export type { FileInfo, SandboxFiles, WriteOptions } from './sandboxFiles.ts';
+export type { SandboxOptions } from './sandboxOptions.ts';
+export type { AdoptOptions, SessionOptions } from './session.ts';
+export type { ShellOptions, TerminalSize } from './shell.ts';
+export type { Data, DataSource } from './streamWriter.ts';
+export type { Waited, WaitOptions } from './wait.ts';
