@@ -12,6 +12,7 @@ import { diff } from './commands/diff.ts';
 import { doctor } from './commands/doctor.ts';
 import { engine } from './commands/engine.ts';
 import { exec } from './commands/exec.ts';
+import { exportImage } from './commands/export.ts';
 import { grep } from './commands/grep.ts';
 import { guide } from './commands/guide.ts';
 import { help } from './commands/help.ts';
@@ -46,6 +47,7 @@ export const commands: readonly AnyCommand[] = [
   run,
   shell,
   importImage,
+  exportImage,
   images,
   inspect,
   lineage,

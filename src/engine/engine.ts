@@ -11,6 +11,7 @@ import { doctorVerbs } from './doctor/doctorVerbs.ts';
 import { EventBus } from './eventBus.ts';
 import { FileStore } from './files/fileStore.ts';
 import { guide } from './guides/guides.ts';
+import { exportImage } from './images/exportImage.ts';
 import { HostDrift } from './images/hostDrift.ts';
 import { ImageRemoval } from './images/imageRemoval.ts';
 import { ImageStore, toRuntimeImage } from './images/imageStore.ts';
@@ -200,6 +201,7 @@ export class Engine {
         stopAll: () => this.#stopAll(),
         wiped: onWiped,
       }),
+      export_image: (request, call) => exportImage(this.#images, runtimes, home, request, call),
       run: (request, call) => run.call(request, call),
       run_again: (request, call) => run.again(request.operation_id, call),
       recipe: async request =>

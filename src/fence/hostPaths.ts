@@ -25,6 +25,7 @@ const HOST_PATHS: { readonly [V in VerbName]?: { readonly [field: string]: HostP
   upload: { path: 'reached' },
   download: { destination: 'target' },
   import_image: { registry_url: 'source' },
+  export_image: { destination: 'target' },
   branch: { workspace: 'workspace' },
   checkout: { workspace: 'workspace' },
   rollback: { workspace: 'workspace' },

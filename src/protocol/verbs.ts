@@ -20,6 +20,7 @@ export const verbSchemas = {
 
   import_image: { input: images.importImageInput, result: images.importImageResult },
   registry_auth: { input: images.registryAuthInput, result: images.registryAuthResult },
+  export_image: { input: images.exportImageInput, result: images.exportImageResult },
   list_images: { input: images.listImagesInput, result: images.listImagesResult },
   get_image: { input: images.getImageInput, result: images.getImageResult },
   set_tag: { input: images.setTagInput, result: images.setTagResult },

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { StreamName } from '../protocol/events.ts';
 import type { DiffEntry, FileEntry } from '../protocol/schemas/files.ts';
 import type { ImageConfig } from '../protocol/schemas/images.ts';
@@ -16,6 +17,13 @@ export interface Runtime {
   identify(source: ImageSource): Promise<string | undefined>;
   /** Bytes that an image adds to its parent. */
   measure(image: RuntimeImage): Promise<number>;
+  /**
+   * An image's layers for other tools, lowest first. `lineage`: the images it came from that are known, root first, and itself;
+   * each layer says which of them made it.
+   */
+  exportLayers(image: RuntimeImage, lineage: readonly RuntimeImage[]): Promise<readonly ExportedLayer[]>;
+  /** All that an image shows, as one plain tar. */
+  exportTree(image: RuntimeImage, signal: AbortSignal): Promise<Readable>;
   /** Removes what only this image held. `others` are all images that stay; answers the bytes freed. */
   removeImage(image: RuntimeImage, others: readonly RuntimeImage[]): Promise<number>;
   /** A read-only view of an image. No container is started. */
@@ -80,6 +88,13 @@ export interface ImportedImage {
   readonly digest: string;
   /** What of it is not as its source says, a sentence each: for the user to read beside the result. */
   readonly notes?: readonly string[];
+}
+
+export interface ExportedLayer {
+  /** Index in the lineage. */
+  readonly madeBy: number;
+  /** A plain tar, with the whiteouts of OCI layers. */
+  open(signal: AbortSignal): Promise<Readable>;
 }
 
 export interface ImageFiles {

@@ -5,6 +5,7 @@ import { humanSize, oneLine, plural } from './wording.ts';
 
 type ImageVerb =
   | 'import_image'
+  | 'export_image'
   | 'registry_auth'
   | 'list_images'
   | 'get_image'
@@ -37,6 +38,17 @@ export const imageVerbs: Verbs<ImageVerb> = {
         ...(result.error?.fix ? [`fix: ${result.error.fix}`] : []),
         ...result.hints.map(hint => `hint: ${hint}`),
       ].join('\n'),
+  },
+  export_image: {
+    title: 'Export an image',
+    description:
+      'Writes an image into one file, atomically: oci-archive (skopeo, podman, buildah and docker load read it) or ' +
+      'docker-archive, a layer for each kept run and the lineage in history and labels; rootfs is a plain tar of all files. ' +
+      'import_image takes all three back. Images that stand on host: cannot be exported.',
+    annotations: { readOnly: false, destructive: true, idempotent: true, openWorld: true },
+    core: false,
+    render: result =>
+      `${result.destination}: ${result.format}, ${humanSize(result.size)}, ${plural(result.layers, 'layer')}\n${result.digest}`,
   },
   registry_auth: {
     title: 'Log in to a registry',

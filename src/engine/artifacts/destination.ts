@@ -17,9 +17,17 @@ export interface Destination {
  * is merged into it. What a glob matches goes into that folder, below the plain start of the pattern.
  */
 export function destinationOf(asked: string, source: ArtifactSource, overwrite: boolean, home: string): Destination {
-  const destination = source.kind === 'file' ? forFile(asked, source.name) : forFolder(asked);
+  if (source.kind === 'file') return fileDestination(asked, source.name, overwrite, home);
+  const destination = forFolder(asked);
   refuseHome(destination.path, home);
-  if (source.kind === 'file' && destination.exists && !overwrite) throw alreadyThere(destination.path);
+  return destination;
+}
+
+/** `name`: what a file is called that goes into a folder. */
+export function fileDestination(asked: string, name: string, overwrite: boolean, home: string): Destination {
+  const destination = forFile(asked, name);
+  refuseHome(destination.path, home);
+  if (destination.exists && !overwrite) throw alreadyThere(destination.path);
   return destination;
 }
 

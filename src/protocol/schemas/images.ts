@@ -104,6 +104,24 @@ export const registryAuthResult = z.object({
   hints: z.array(z.string()),
 });
 
+export const exportImageInput = z.strictObject({
+  image: common.imageReference,
+  destination: common.hostPath.describe('A file on this machine, or a folder to put it into'),
+  format: z
+    .enum(['oci-archive', 'docker-archive', 'rootfs'])
+    .default('oci-archive')
+    .describe('rootfs: one plain tar of all files'),
+  overwrite: z.boolean().default(true),
+});
+export const exportImageResult = z.object({
+  image: z.string(),
+  destination: z.string(),
+  format: z.string(),
+  size: z.number(),
+  digest: z.string().describe('Of the manifest; docker-archive: of the configuration; rootfs: of the tar'),
+  layers: z.number(),
+});
+
 export const setTagInput = z.strictObject({
   image: common.imageReference,
   tag: common.tagName.nullable().describe('null takes the tag away'),

@@ -125,6 +125,19 @@ export const finishOciRequest = new RequestType<
 >('import/finish');
 /** What the import brought so far goes. */
 export const abandonOciRequest = new RequestType<{ readonly uuid: string }, null, unknown>('import/abandon');
+/** What can be read of an image's layers, lowest first. */
+export const exportableRequest = new RequestType<
+  Image,
+  readonly { readonly id: string; readonly top: string }[],
+  unknown
+>('export/layers');
+/** Answers when the whole tar of it went over the stream of that name. */
+export const exportLayerRequest = new RequestType<
+  Image & { readonly layer: string; readonly stream: string },
+  null,
+  unknown
+>('export/layer');
+export const exportTreeRequest = new RequestType<Image & { readonly stream: string }, null, unknown>('export/tree');
 /** Bytes that an image adds to its parent. */
 export const measureRequest = new RequestType<Image, number, unknown>('image/measure');
 export const removeImageRequest = new RequestType<

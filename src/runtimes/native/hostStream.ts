@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, constants, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CoppiceError } from '../../protocol/errors.ts';
 
@@ -63,6 +63,24 @@ export async function sendToHost<T>(
     await sending;
     socket.destroy();
   }
+}
+
+/** What the host sends over a stream; it fails, instead of ending early, when the host could not send it whole. */
+export async function receiveFromHost(home: string, ask: (name: string) => Promise<unknown>): Promise<Readable> {
+  const { name, socket } = await openHostStream(home);
+  const output = new PassThrough();
+  socket.pipe(output, { end: false });
+  const received = new Promise<void>(resolve => {
+    socket.once('end', resolve);
+    socket.once('close', resolve);
+  });
+  socket.on('error', error => output.destroy(error));
+  output.on('close', () => socket.destroy());
+  Promise.all([ask(name), received]).then(
+    () => output.end(),
+    (error: Error) => output.destroy(error),
+  );
+  return output;
 }
 
 function isCancelled(error: unknown): boolean {

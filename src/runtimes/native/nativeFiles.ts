@@ -1,9 +1,8 @@
-import { PassThrough } from 'node:stream';
 import type { FileEntry } from '../../protocol/schemas/files.ts';
 import type { GrepOptions, GrepResult, ImageFiles, RuntimeImage } from '../runtime.ts';
 import * as api from './hostApi.ts';
 import type { HostConnection } from './hostConnection.ts';
-import { openHostStream } from './hostStream.ts';
+import { receiveFromHost } from './hostStream.ts';
 
 /** An image's files, asked of the host. */
 export class NativeFiles implements ImageFiles {
@@ -45,19 +44,8 @@ export class NativeFiles implements ImageFiles {
     const host = await this.#host();
     // What does not exist is told before a stream is handed out.
     await host.ask(api.statRequest, { image: this.#image, path }, signal);
-    const { name, socket } = await openHostStream(this.#home);
-    const output = new PassThrough();
-    socket.pipe(output, { end: false });
-    const received = new Promise<void>(resolve => {
-      socket.once('end', resolve);
-      socket.once('close', resolve);
-    });
-    socket.on('error', error => output.destroy(error));
-    output.on('close', () => socket.destroy());
-    Promise.all([host.ask(api.archiveRequest, { image: this.#image, path, stream: name }, signal), received]).then(
-      () => output.end(),
-      (error: Error) => output.destroy(error),
+    return receiveFromHost(this.#home, stream =>
+      host.ask(api.archiveRequest, { image: this.#image, path, stream }, signal),
     );
-    return output;
   }
 }

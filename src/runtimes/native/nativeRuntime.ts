@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { chown, copyFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { DiffEntry } from '../../protocol/schemas/files.ts';
 import type {
+  ExportedLayer,
   ImageFiles,
   ImageSource,
   ImportedImage,
@@ -24,12 +26,13 @@ import {
 import * as api from './hostApi.ts';
 import { HostConnection } from './hostConnection.ts';
 import { hostFingerprint, machineFolders } from './hostFingerprint.ts';
-import { sendToHost } from './hostStream.ts';
+import { receiveFromHost, sendToHost } from './hostStream.ts';
 import { hostSettings, lookAtMachine, readText } from './machine.ts';
 import { firstId, isRealRoot, layingFolder, makeStore, startHost } from './namespace.ts';
 import { NativeFiles } from './nativeFiles.ts';
 import { NativeProcess, NativeSandbox, startProcess } from './nativeSandbox.ts';
 import { OciImports } from './ociImport.ts';
+import { OciLayerTar } from './ociLayerTar.ts';
 import { capabilitiesOf, explain, missingTool, natReason, noCapabilities } from './probe.ts';
 import { identifyRootfs, openRootfs } from './rootfsSource.ts';
 import { stateLayerId } from './stateLayer.ts';
@@ -115,6 +118,32 @@ export class NativeRuntime implements Runtime {
 
   async removeImage(image: RuntimeImage, others: readonly RuntimeImage[]): Promise<number> {
     return (await this.#host()).ask(api.removeImageRequest, { image, others });
+  }
+
+  async exportLayers(image: RuntimeImage, lineage: readonly RuntimeImage[]): Promise<readonly ExportedLayer[]> {
+    const host = await this.#host();
+    const layers = await host.ask(api.exportableRequest, { image });
+    const makers = lineage.map(({ data }) => new Set((data as { readonly layers?: readonly string[] }).layers));
+    return layers.map(({ id, top }) => ({
+      madeBy: Math.max(
+        0,
+        makers.findIndex(layers => layers.has(top)),
+      ),
+      open: async signal => {
+        const raw = await receiveFromHost(this.#options.home, stream =>
+          host.ask(api.exportLayerRequest, { image, layer: id, stream }, signal),
+        );
+        const tar = new OciLayerTar();
+        tar.once('close', () => raw.destroy());
+        return raw.once('error', error => tar.destroy(error)).pipe(tar);
+      },
+    }));
+  }
+
+  async exportTree(image: RuntimeImage, signal: AbortSignal): Promise<Readable> {
+    const host = await this.#host();
+    await host.ask(api.exportableRequest, { image });
+    return receiveFromHost(this.#options.home, stream => host.ask(api.exportTreeRequest, { image, stream }, signal));
   }
 
   files(image: RuntimeImage): ImageFiles {

@@ -20,6 +20,7 @@ import { seccompProfile, seccompProgram } from '../seccomp.ts';
 import type { Architecture } from '../syscalls.ts';
 import { Cgroups } from './cgroups.ts';
 import { makeLauncher } from './launcher.ts';
+import { Exports } from './layers/exports.ts';
 import { Imports, type ReceiveOptions } from './layers/imports.ts';
 import { LayerStore } from './layers/layerStore.ts';
 import { Unpackers } from './layers/unpackers.ts';
@@ -121,6 +122,7 @@ async function main(): Promise<void> {
   });
   on(api.importHostRequest, ({ uuid }) => layers.importHost(uuid));
   answerImports(connection, on, imports, streams);
+  answerExports(on, new Exports({ store: layers, overlays: mounts, scratch: scratchPath }), streams);
   answerFiles(on, views, streams);
   answerSandboxes(on, sandboxes);
   connection.listen();
@@ -156,6 +158,25 @@ function answerImports(connection: MessageConnection, on: Answering, imports: Im
   );
   on(api.finishOciRequest, ({ uuid, diffIds }, signal) => imports.finish(uuid, diffIds, signal));
   on(api.abandonOciRequest, ({ uuid }) => done(imports.abandon(uuid)));
+}
+
+function answerExports(on: Answering, exports: Exports, streams: Streams): void {
+  const send = async (stream: string, signal: AbortSignal, use: (output: Socket) => Promise<void>): Promise<null> => {
+    const output = await streams.accept(stream, signal);
+    try {
+      await use(output);
+    } finally {
+      output.destroy();
+    }
+    return null;
+  };
+  on(api.exportableRequest, ({ image }) => exports.layers(image));
+  on(api.exportLayerRequest, ({ image, layer, stream }, signal) =>
+    send(stream, signal, output => exports.layer(image, layer, output, signal)),
+  );
+  on(api.exportTreeRequest, ({ image, stream }, signal) =>
+    send(stream, signal, output => exports.tree(image, output, signal)),
+  );
 }
 
 type Receive<T> = (source: Socket, options: Pick<ReceiveOptions, 'signal' | 'progress'>) => Promise<T>;

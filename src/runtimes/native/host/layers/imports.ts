@@ -64,7 +64,7 @@ export class Imports {
       options.signal.throwIfAborted();
       half.keep({ image: uuid, parent: null, laid: [], host: false });
       const data: ImageData = { layers: [half.id], laid: [], host: false };
-      return { data, config, size, digest: `sha256:${unpacked.sha256}`, notes: notesOf([unpacked.counts]) };
+      return { data, config, size, digest: unpacked.digest, notes: notesOf([unpacked.counts]) };
     } catch (error) {
       half.drop();
       throw error;

@@ -25,6 +25,10 @@ export type Mark =
 /** Attributes that mean the same wherever the image runs; overlayfs's own never come from outside. */
 const kept = /^(?:security\.capability$|system\.posix_acl_(?:access|default)$|user\.(?!overlay\.))/;
 
+export function isKeptAttribute(name: string): boolean {
+  return kept.test(name);
+}
+
 /** One line a mark, fields in hex: data only ever is data. A failure is told by the line's number. */
 const perlMarker = `
 use strict;
@@ -51,7 +55,7 @@ while (my $line = <STDIN>) {
 /** Makes them all, in their order, by one short-lived servant. Attributes that cannot be set are counted. */
 export async function makeMarks(marks: readonly Mark[], signal: AbortSignal): Promise<{ readonly unset: number }> {
   const lines = marks.flatMap(linesOf);
-  const unknown = marks.filter(mark => mark.kind === 'xattr' && !kept.test(mark.name)).length;
+  const unknown = marks.filter(mark => mark.kind === 'xattr' && !isKeptAttribute(mark.name)).length;
   if (lines.length === 0) return { unset: unknown };
   const perl = perlPath();
   if (perl === undefined) {
@@ -83,7 +87,7 @@ function linesOf(mark: Mark): string[] {
     case 'merged':
       return [`xattr ${path} ${overlayName}${hex('origin')} `];
     case 'xattr':
-      return kept.test(mark.name) ? [`xattr ${path} ${hex(mark.name)} ${mark.value.toString('hex')}`] : [];
+      return isKeptAttribute(mark.name) ? [`xattr ${path} ${hex(mark.name)} ${mark.value.toString('hex')}`] : [];
     case 'time':
       return [timeLine(path, mark.time)];
     case 'fifo':

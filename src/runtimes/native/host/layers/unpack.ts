@@ -23,7 +23,7 @@ export interface UnpackOptions {
 export interface Unpacked {
   readonly counts: TreeCounts;
   /** Of the archive as it came; of a layer: of its plain tar. */
-  readonly sha256: string;
+  readonly digest: string;
   /** Folders that no entry names: they are to look like those in the layers below. Byte paths. */
   readonly implied: readonly string[];
   readonly missingLinks: readonly MissingLink[];
@@ -36,7 +36,8 @@ export interface Unpacked {
  */
 export async function unpackTar(source: Readable, folder: string, options: UnpackOptions): Promise<Unpacked> {
   const tree = new UnpackedTree(folder, { layer: options.layer !== undefined });
-  const hash = crypto.createHash('sha256');
+  const algorithm = options.layer?.diffId.startsWith('sha512:') ? 'sha512' : 'sha256';
+  const hash = crypto.createHash(algorithm);
   const { signal } = options;
   let done = 0;
   const counted = new Transform({
@@ -63,14 +64,14 @@ export async function unpackTar(source: Readable, folder: string, options: Unpac
   try {
     const packing = packingOf(await takeHead(source));
     await pipeline([source, counted, ...packing, taken] as never, { signal });
-    const sha256 = hash.digest('hex');
+    const digest = `${algorithm}:${hash.digest('hex')}`;
     reader.finish();
-    if (options.layer !== undefined && options.layer.diffId !== `sha256:${sha256}`)
-      throw new TarError(`its tar is sha256:${sha256}, not ${options.layer.diffId} as the image says`);
+    if (options.layer !== undefined && options.layer.diffId !== digest)
+      throw new TarError(`its tar is ${digest}, not ${options.layer.diffId} as the image says`);
     if (options.layer === undefined && tree.counts.entries === 0) throw new TarError('it holds no files');
     await tree.finish(signal);
     const { counts, opaqueRoot } = tree;
-    return { counts, sha256, opaqueRoot, implied: [...tree.implied], missingLinks: [...tree.missingLinks.values()] };
+    return { counts, digest, opaqueRoot, implied: [...tree.implied], missingLinks: [...tree.missingLinks.values()] };
   } catch (error) {
     signal.throwIfAborted();
     throw explained(error);
