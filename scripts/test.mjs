@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { ensureAgentPrograms } from './agentPrograms.mjs';
 import { build } from './build.mjs';
 import { inBackground, reportingFailure, run } from './command.mjs';
 import { ensureDebianPackages } from './debian.mjs';
@@ -50,9 +51,11 @@ async function prepare(names) {
       ...(inEditor ? ['tests', ...editorNeeds()] : []),
     ]);
     const vscode = inEditor && inBackground(ensureVscode());
+    const programs = names.includes('soak') && inBackground(ensureAgentPrograms());
     await build();
     const results = [await check('typecheck'), await check('lint')].flat();
     await vscode;
+    await programs;
     if (names.includes('e2e')) await pack();
     return results;
   } catch (error) {

@@ -37,7 +37,11 @@ export const agentResultSchema = (verb: VerbName): ObjectSchema => objectSchema(
 
 /** Tools take and give objects; a union of objects is said with `anyOf` beside the type. */
 function objectSchema(schema: z.ZodType, io: 'input' | 'output'): ObjectSchema {
-  const { $schema: _, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any', override: withoutNoise });
+  const { $schema: _, ...json } = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: 'any',
+    override: ({ jsonSchema }) => simplify(jsonSchema, io),
+  });
   return { ...json, type: 'object' } as ObjectSchema;
 }
 
@@ -45,11 +49,16 @@ function objectSchema(schema: z.ZodType, io: 'input' | 'output'): ObjectSchema {
 const LONGEST_PATTERN = 50;
 
 /** Every word of a schema is read by a model, with every task: what teaches nothing is left out. The engine checks it all the same. */
-function withoutNoise({ jsonSchema: schema }: { readonly jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+function simplify(schema: z.core.JSONSchema.BaseSchema, io: 'input' | 'output'): void {
   // Every integer would say that it fits into a double.
   if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
   if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
   if (schema.pattern !== undefined && schema.pattern.length > LONGEST_PATTERN) delete schema.pattern;
+  // Some models' dialects know one type a field.
+  if (io === 'input' && Array.isArray(schema.type)) {
+    schema.anyOf = schema.type.map(type => ({ type }));
+    delete schema.type;
+  }
   delete schema.propertyNames;
   delete schema.contentEncoding;
   if (typeof schema.default === 'object') delete schema.default;

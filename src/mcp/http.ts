@@ -197,6 +197,8 @@ function refuse(response: ServerResponse, status: number, message: string): void
   response.writeHead(status, {
     'content-type': 'application/json',
     ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+    // What else it would send is not read any more.
+    ...(status === 413 ? { connection: 'close' } : {}),
   });
   response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32000, message } }));
 }
