@@ -9,6 +9,7 @@ import { inRoot, root } from './paths.mjs';
 const chunks = {
   'src/workspace/excludedPaths.ts': './excluded-paths.js',
   'src/extension/agents/agentCalls.ts': './agent-calls.js',
+  'src/extension/panel/runsPanels.ts': './panel-host.js',
 };
 
 const bundles = [
@@ -21,6 +22,8 @@ const bundles = [
     minify: true,
     mainFields: ['module', 'main'],
   },
+  { source: 'src/extension/panel/runsPanels.ts', output: 'panel-host.js', external: ['vscode'], minify: true },
+  { source: 'src/extension/panel/metricWorker.ts', output: 'metric-worker.js', minify: true },
   { source: 'src/cli/main.ts', output: 'cli.js' },
   { source: 'src/cli/bin.ts', output: 'coppice.js', target: 'node16' },
   { source: 'src/engine/main.ts', output: 'engine.js' },
@@ -39,7 +42,7 @@ export async function build() {
   // The root package is "type": "module", the bundles are not.
   await writeFile(inRoot('dist', 'package.json'), '{ "type": "commonjs" }\n');
   const types = writeSdkEntries();
-  const sizes = await Promise.all(bundles.map(bundle => buildOne(esbuild, bundle)));
+  const sizes = await Promise.all([...bundles.map(bundle => buildOne(esbuild, bundle)), buildPage(esbuild)]);
   await types;
   await chmod(inRoot('dist', 'coppice.js'), 0o755);
   console.log(`build: ${sizes.join(', ')} (${Math.round(performance.now() - started)} ms)`);
@@ -79,6 +82,25 @@ async function buildOne(
     metafile: true,
   });
   return `${output} ${Math.round(metafile.outputs[outfile].bytes / 1000)} KB`;
+}
+
+/** What the panel's webview loads. */
+async function buildPage(esbuild) {
+  const { metafile } = await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: { 'panel-page': 'webview/main.ts', panel: 'webview/panel.css' },
+    outdir: 'dist',
+    bundle: true,
+    platform: 'browser',
+    format: 'iife',
+    target: 'chrome120',
+    minify: true,
+    sourcemap: 'linked',
+    loader: { '.svg': 'text' },
+    logLevel: 'warning',
+    metafile: true,
+  });
+  return `panel-page.js ${Math.round(metafile.outputs['dist/panel-page.js'].bytes / 1000)} KB`;
 }
 
 /** `import()` of one of these files loads another bundle; any other import of it would put it inside twice. */

@@ -19,6 +19,7 @@ import { OutputDocuments, outputUri } from './documents/outputDocuments.ts';
 import { ReportDocuments } from './documents/reportDocuments.ts';
 import { EngineConnection } from './engineConnection.ts';
 import { LiveOperations } from './liveOperations.ts';
+import { ParallelRuns } from './parallelRuns.ts';
 import { settingOf } from './settings.ts';
 import { StatusBar } from './statusBar.ts';
 import { pauseOrResume, showExcluded, showSyncMenu, syncNow } from './sync/syncMenu.ts';
@@ -64,6 +65,9 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
   const runs = own(new SandboxRuns(connection, sync, log));
   const statusBar = own(new StatusBar(connection, live, log));
   const syncStatusBar = own(new SyncStatusBar(sync));
+  const parallelRuns = own(
+    new ParallelRuns({ connection, sync, log, extension: context.extensionUri, memento: context.workspaceState }),
+  );
   own(connection.onDidChangeState(({ kind }) => setContext(contextKeys.engine, kind)));
   own(keepRunnableInContext());
   own(registerLanguageModelTools({ connection, manifest: context.extension.packageJSON }));
@@ -77,6 +81,10 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
     'coppice.runInSandbox': (file, files) => runs.runFiles(filesToRun(file, files), { keep: false }),
     'coppice.runInSandboxAndKeep': (file, files) => runs.runFiles(filesToRun(file, files), { keep: true }),
     'coppice.runHere': row => runs.runFiles(filesToRun(undefined, undefined), { keep: false, image: row.image.uuid }),
+    'coppice.openParallelRuns': () => parallelRuns.open(),
+    'coppice.openInParallelRuns': (row, rows) =>
+      parallelRuns.openOperations((rows ?? [row]).map(({ operation }) => operation)),
+    'coppice.runManyHere': row => parallelRuns.openImage(row.image),
     'coppice.importHost': () => importImage(connection, 'host:'),
     'coppice.importImage': async given => {
       const source = typeof given === 'string' ? given : await askImageSource();

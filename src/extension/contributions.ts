@@ -10,6 +10,9 @@ export const views = {
   operations: { id: 'coppice.operations', name: 'Operations' },
 } as const;
 
+/** The webview of `panel/`; its type wakes the extension to restore it. */
+export const panel = { type: 'coppice.parallelRuns', title: 'Parallel Runs' } as const;
+
 export const contextKeys = {
   /** `idle`, `connecting`, `connected` or `failed`. */
   engine: 'coppice.engine',
@@ -50,6 +53,14 @@ export const commands = {
     enablement: TRUSTED,
   },
   'coppice.runHere': { title: 'Run Active File in This Image', icon: '$(play)', enablement: TRUSTED, palette: false },
+  'coppice.openParallelRuns': { title: 'Parallel Runs', icon: '$(run-all)' },
+  'coppice.openInParallelRuns': { title: 'Open in Parallel Runs', icon: '$(graph)', palette: false },
+  'coppice.runManyHere': {
+    title: 'Parallel Runs From This Image…',
+    icon: '$(run-all)',
+    enablement: TRUSTED,
+    palette: false,
+  },
   'coppice.importHost': { title: 'Import This Machine (host:)', icon: '$(vm)' },
   'coppice.importImage': { title: 'Import Image…', icon: '$(add)' },
   'coppice.copyUuid': { title: 'Copy UUID', icon: '$(copy)', palette: false },

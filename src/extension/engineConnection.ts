@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { CallOptions, EngineClient, VerbCaller } from '../client/engineClient.ts';
 import type { EngineLocation } from '../client/startEngine.ts';
-import { CoppiceError, toWireError } from '../protocol/errors.ts';
+import { CoppiceError, toWireError, type WireError } from '../protocol/errors.ts';
 import type { EngineEvent, Topic } from '../protocol/events.ts';
 import type { EngineInfo } from '../protocol/rpc.ts';
 import type { VerbInput, VerbName, VerbResult } from '../protocol/verbs.ts';
@@ -136,5 +136,9 @@ export class EngineConnection extends Disposable implements VerbCaller {
 }
 
 export function asCoppiceError(thrown: unknown): CoppiceError {
-  return thrown instanceof CoppiceError ? thrown : CoppiceError.from(toWireError(thrown));
+  if (thrown instanceof CoppiceError) return thrown;
+  // Each bundle has a class of its own by this name.
+  if (thrown instanceof Error && thrown.name === 'CoppiceError')
+    return CoppiceError.from(thrown as unknown as WireError);
+  return CoppiceError.from(toWireError(thrown));
 }

@@ -8,6 +8,7 @@ import {
   commands,
   container,
   contextKeys,
+  panel,
   type SettingText,
   settings,
   views,
@@ -46,6 +47,7 @@ const menus: Readonly<Record<string, readonly MenuItem[]>> = {
   'view/title': [
     { command: 'coppice.importImage', when: inImages, group: 'navigation@1' },
     { command: 'coppice.refresh', when: inImages, group: 'navigation@2' },
+    { command: 'coppice.openParallelRuns', when: inOperations, group: 'navigation@1' },
     { command: 'coppice.refresh', when: inOperations, group: 'navigation@2' },
     { command: 'coppice.doctor', when: inImages, group: '9_engine@1' },
     { command: 'coppice.showEngineLog', when: inImages, group: '9_engine@2' },
@@ -54,6 +56,7 @@ const menus: Readonly<Record<string, readonly MenuItem[]>> = {
     { command: 'coppice.runHere', when: isImage, group: 'inline@1' },
     { command: 'coppice.showLineage', when: isImage, group: 'inline@2' },
     { command: 'coppice.runHere', when: isImage, group: '1_run@1' },
+    { command: 'coppice.runManyHere', when: isImage, group: '1_run@2' },
     { command: 'coppice.showLineage', when: isImage, group: '2_look@1' },
     { command: 'coppice.tagImage', when: isImage, group: '3_name@1' },
     { command: 'coppice.untagImage', when: isTagged, group: '3_name@2' },
@@ -61,7 +64,8 @@ const menus: Readonly<Record<string, readonly MenuItem[]>> = {
     { command: 'coppice.removeImage', when: isImage, group: '9_remove@1' },
     { command: 'coppice.cancelOperation', when: isLive, group: 'inline@1' },
     { command: 'coppice.openOutput', when: isOperation, group: '1_look@1' },
-    { command: 'coppice.showResultImage', when: isKept, group: '1_look@2' },
+    { command: 'coppice.openInParallelRuns', when: isOperation, group: '1_look@2' },
+    { command: 'coppice.showResultImage', when: isKept, group: '1_look@3' },
     { command: 'coppice.cancelOperation', when: isLive, group: '2_act@1' },
   ],
   commandPalette: entries(commands)
@@ -105,7 +109,7 @@ export function manifest(): Manifest {
     icon: 'media/coppice.png',
     categories: ['Testing', 'Machine Learning', 'Other'],
     extensionKind: ['workspace'],
-    activationEvents: ['onStartupFinished'],
+    activationEvents: ['onStartupFinished', `onWebviewPanel:${panel.type}`],
     capabilities: {
       untrustedWorkspaces: {
         supported: 'limited',

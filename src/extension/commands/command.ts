@@ -17,6 +17,9 @@ export interface CommandArguments {
   readonly 'coppice.runInSandbox': OnFiles;
   readonly 'coppice.runInSandboxAndKeep': OnFiles;
   readonly 'coppice.runHere': OnImage;
+  readonly 'coppice.openParallelRuns': [];
+  readonly 'coppice.openInParallelRuns': OnOperations;
+  readonly 'coppice.runManyHere': OnImage;
   readonly 'coppice.importHost': [];
   readonly 'coppice.importImage': [source?: string];
   readonly 'coppice.copyUuid': OnImage;
