@@ -5,8 +5,10 @@ import { sdkBundles, writeSdkEntries } from './buildSdk.mjs';
 import { reportingFailure } from './command.mjs';
 import { inRoot, root } from './paths.mjs';
 
-/** Loaded from its own file when the extension first asks for it. */
+/** What the extension loads from a file of its own, when it first asks for it. */
 const chunks = {
+  'vscode-jsonrpc': './jsonrpc.js',
+  'vscode-jsonrpc/node': './jsonrpc.js',
   'src/workspace/excludedPaths.ts': './excluded-paths.js',
   'src/extension/agents/agentCalls.ts': './agent-calls.js',
   'src/extension/panel/runsPanels.ts': './panel-host.js',
@@ -14,6 +16,7 @@ const chunks = {
 
 const bundles = [
   { source: 'src/extension/activate.ts', output: 'extension.js', external: ['vscode'], minify: true, apart: chunks },
+  { source: 'vscode-jsonrpc/node', output: 'jsonrpc.js', minify: true },
   { source: 'src/workspace/watchThread.ts', output: 'watch-thread.js', minify: true },
   { source: 'src/workspace/excludedPaths.ts', output: 'excluded-paths.js', minify: true },
   {
@@ -103,15 +106,17 @@ async function buildPage(esbuild) {
   return `panel-page.js ${Math.round(metafile.outputs['dist/panel-page.js'].bytes / 1000)} KB`;
 }
 
-/** `import()` of one of these files loads another bundle; any other import of it would put it inside twice. */
-function keptApart(files) {
+/** `modules` maps files of ours and packages to other bundles. Of ours only `import()` waits until it is asked for. */
+function keptApart(modules) {
   return {
     name: 'kept-apart',
     setup({ onResolve }) {
-      onResolve({ filter: /\.ts$/ }, ({ kind, path: file, resolveDir }) => {
-        const output = files[path.relative(root, path.resolve(resolveDir, file))];
-        if (!output) return undefined;
-        if (kind !== 'dynamic-import') return { errors: [{ text: `${file} is a bundle of its own: import() it` }] };
+      onResolve({ filter: /./ }, ({ kind, path: module, resolveDir }) => {
+        const ours = module.startsWith('.');
+        const output = modules[ours ? path.relative(root, path.resolve(resolveDir, module)) : module];
+        if (!output || kind === 'entry-point') return undefined;
+        if (ours && kind !== 'dynamic-import')
+          return { errors: [{ text: `${module} is a bundle apart: import() it` }] };
         return { path: output, external: true };
       });
     },

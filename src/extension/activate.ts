@@ -18,6 +18,10 @@ import { lineageText } from './documents/lineageText.ts';
 import { OutputDocuments, outputUri } from './documents/outputDocuments.ts';
 import { ReportDocuments } from './documents/reportDocuments.ts';
 import { EngineConnection } from './engineConnection.ts';
+import { fileCommands } from './files/fileCommands.ts';
+import { FilesView } from './files/filesView.ts';
+import { ImageFileSystem } from './files/imageFileSystem.ts';
+import { ImageFiles } from './files/imageFiles.ts';
 import { LiveOperations } from './liveOperations.ts';
 import { ParallelRuns } from './parallelRuns.ts';
 import { settingOf } from './settings.ts';
@@ -36,6 +40,7 @@ export interface CoppiceExtension {
   readonly connection: EngineConnection;
   readonly images: vscode.TreeDataProvider<Row>;
   readonly operations: vscode.TreeDataProvider<Row>;
+  readonly files: FilesView;
   readonly sync: WorkspaceSync;
   readonly statusBar: StatusBar;
   readonly syncStatusBar: SyncStatusBar;
@@ -62,6 +67,9 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
   const reports = own(new ReportDocuments());
   const script = path.join(context.extensionPath, 'dist', 'watch-thread.js');
   const sync = own(new WorkspaceSync({ connection, log, script, memory: context.workspaceState }));
+  const files = new ImageFiles(connection);
+  own(new ImageFileSystem(files));
+  const filesView = own(new FilesView(files));
   const runs = own(new SandboxRuns(connection, sync, log));
   const statusBar = own(new StatusBar(connection, live, log));
   const syncStatusBar = own(new SyncStatusBar(sync));
@@ -78,6 +86,7 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
   const showLineage = async (image: string) =>
     reports.show(`Lineage of ${shortId(image)}`, lineageText(await connection.call('lineage', { image }), Date.now()));
   const handlers: CommandHandlers = {
+    ...fileCommands({ connection, files, view: filesView, log }),
     'coppice.runInSandbox': (file, files) => runs.runFiles(filesToRun(file, files), { keep: false }),
     'coppice.runInSandboxAndKeep': (file, files) => runs.runFiles(filesToRun(file, files), { keep: true }),
     'coppice.runHere': row => runs.runFiles(filesToRun(undefined, undefined), { keep: false, image: row.image.uuid }),
@@ -124,7 +133,7 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
   own(registerCommands(handlers, log));
   const activationMs = performance.now() - start;
   log.info(`activated in ${activationMs.toFixed(1)} ms`);
-  return { activationMs, connection, images, operations, sync, statusBar, syncStatusBar };
+  return { activationMs, connection, images, operations, files: filesView, sync, statusBar, syncStatusBar };
 }
 
 /** Menus show "Run in Sandbox" on the files that the setting knows. */

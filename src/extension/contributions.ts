@@ -8,6 +8,8 @@ export const container = { id: 'coppice', title: 'Coppice', icon: 'media/coppice
 export const views = {
   images: { id: 'coppice.images', name: 'Images' },
   operations: { id: 'coppice.operations', name: 'Operations' },
+  /** Only while some image's files are browsed. */
+  files: { id: 'coppice.files', name: 'Image Files', when: 'coppice.browsing' },
 } as const;
 
 /** The webview of `panel/`; its type wakes the extension to restore it. */
@@ -19,6 +21,8 @@ export const contextKeys = {
   /** Set once a view knows what the engine holds: before, nothing is said to be missing. */
   imagesLoaded: 'coppice.imagesLoaded',
   operationsLoaded: 'coppice.operationsLoaded',
+  /** Set while the files of some image are browsed. */
+  browsing: 'coppice.browsing',
   /** Names and extensions of the files that `coppice.runners` knows. */
   runnable: 'coppice.runnable',
 } as const;
@@ -31,6 +35,9 @@ export const itemKinds = {
   running: 'operation live',
   finished: 'operation finished',
   finishedWithImage: 'operation finished kept',
+  imageRoot: 'files root',
+  imageFolder: 'files folder',
+  imageFile: 'files file',
 } as const;
 export type ItemKind = (typeof itemKinds)[keyof typeof itemKinds];
 
@@ -79,6 +86,21 @@ export const commands = {
   'coppice.checkout': { title: 'Check Out Branch…', icon: '$(git-branch)' },
   'coppice.newBranch': { title: 'New Branch…' },
   'coppice.rollback': { title: 'Roll Back Branch…', icon: '$(discard)' },
+  'coppice.browseFiles': { title: 'Browse Files', icon: '$(files)' },
+  'coppice.closeFiles': { title: 'Close', icon: '$(close)', palette: false },
+  'coppice.addToWorkspace': { title: 'Add Image to Workspace', icon: '$(root-folder)' },
+  'coppice.copyFilePath': { title: 'Copy Path Inside', palette: false },
+  'coppice.diffFileWithParent': { title: 'Compare with Parent Image', icon: '$(diff)', palette: false },
+  'coppice.diffWithParent': { title: 'Compare with Parent', icon: '$(diff-multiple)' },
+  'coppice.compareImages': { title: 'Compare with Another Image…' },
+  'coppice.diffWithWorkspace': { title: 'Compare with Workspace' },
+  'coppice.applyToWorkspace': {
+    title: 'Apply to Workspace…',
+    icon: '$(repo-pull)',
+    enablement: TRUSTED,
+  },
+  'coppice.download': { title: 'Download…', icon: '$(cloud-download)', palette: false },
+  'coppice.downloadFrom': { title: 'Download from Image…', icon: '$(cloud-download)' },
   'coppice.refresh': { title: 'Refresh', icon: '$(refresh)' },
   'coppice.showMenu': { title: 'Show Actions' },
   'coppice.showLog': { title: 'Show Log' },

@@ -32,6 +32,10 @@ const isImage = `${inImages} && viewItem =~ /^image/`;
 const isTagged = `${inImages} && viewItem =~ /tagged/`;
 const isOperation = `${inOperations} && viewItem =~ /^operation/`;
 const isLive = `${inOperations} && viewItem =~ /live/`;
+const inFiles = `view == ${views.files.id}`;
+const isFile = `${inFiles} && viewItem =~ /file$/`;
+const isFilesRoot = `${inFiles} && viewItem =~ /root/`;
+const isAnyFile = `${inFiles} && viewItem =~ /^files/`;
 const isKept = `${inOperations} && viewItem =~ /kept/`;
 
 const menus: Readonly<Record<string, readonly MenuItem[]>> = {
@@ -43,6 +47,7 @@ const menus: Readonly<Record<string, readonly MenuItem[]>> = {
     { command: 'coppice.runInSandbox', when: RUNNABLE, group: '3_coppice@1' },
     { command: 'coppice.runInSandboxAndKeep', when: RUNNABLE, group: '3_coppice@2' },
   ],
+  'editor/title': [{ command: 'coppice.diffFileWithParent', when: 'resourceScheme == coppice', group: 'navigation@1' }],
   'editor/context': [{ command: 'coppice.runInSandbox', when: RUNNABLE, group: '2_coppice@1' }],
   'view/title': [
     { command: 'coppice.importImage', when: inImages, group: 'navigation@1' },
@@ -58,6 +63,13 @@ const menus: Readonly<Record<string, readonly MenuItem[]>> = {
     { command: 'coppice.runHere', when: isImage, group: '1_run@1' },
     { command: 'coppice.runManyHere', when: isImage, group: '1_run@2' },
     { command: 'coppice.showLineage', when: isImage, group: '2_look@1' },
+    { command: 'coppice.diffWithParent', when: isImage, group: '2_look@2' },
+    { command: 'coppice.compareImages', when: isImage, group: '2_look@3' },
+    { command: 'coppice.browseFiles', when: isImage, group: '2_look@4' },
+    { command: 'coppice.downloadFrom', when: isImage, group: '4_files@1' },
+    { command: 'coppice.diffWithWorkspace', when: isImage, group: '4_files@2' },
+    { command: 'coppice.applyToWorkspace', when: isImage, group: '4_files@3' },
+    { command: 'coppice.addToWorkspace', when: isImage, group: '4_files@4' },
     { command: 'coppice.tagImage', when: isImage, group: '3_name@1' },
     { command: 'coppice.untagImage', when: isTagged, group: '3_name@2' },
     { command: 'coppice.copyUuid', when: isImage, group: '3_name@3' },
@@ -67,6 +79,19 @@ const menus: Readonly<Record<string, readonly MenuItem[]>> = {
     { command: 'coppice.openInParallelRuns', when: isOperation, group: '1_look@2' },
     { command: 'coppice.showResultImage', when: isKept, group: '1_look@3' },
     { command: 'coppice.cancelOperation', when: isLive, group: '2_act@1' },
+    { command: 'coppice.diffWithParent', when: isKept, group: '1_look@4' },
+    { command: 'coppice.browseFiles', when: isKept, group: '1_look@5' },
+    { command: 'coppice.downloadFrom', when: isKept, group: '4_files@1' },
+    { command: 'coppice.diffWithWorkspace', when: isKept, group: '4_files@2' },
+    { command: 'coppice.applyToWorkspace', when: isKept, group: '4_files@3' },
+    { command: 'coppice.closeFiles', when: isFilesRoot, group: 'inline@2' },
+    { command: 'coppice.download', when: isAnyFile, group: 'inline@1' },
+    { command: 'coppice.download', when: isAnyFile, group: '1_file@1' },
+    { command: 'coppice.diffFileWithParent', when: isFile, group: '1_file@2' },
+    { command: 'coppice.copyFilePath', when: isAnyFile, group: '1_file@3' },
+    { command: 'coppice.addToWorkspace', when: isAnyFile, group: '2_workspace@1' },
+    { command: 'coppice.diffWithParent', when: isFilesRoot, group: '3_image@1' },
+    { command: 'coppice.closeFiles', when: isFilesRoot, group: '9_close@1' },
   ],
   commandPalette: entries(commands)
     .filter(([, text]: [CommandId, CommandText]) => text.palette === false)
@@ -109,7 +134,7 @@ export function manifest(): Manifest {
     icon: 'media/coppice.png',
     categories: ['Testing', 'Machine Learning', 'Other'],
     extensionKind: ['workspace'],
-    activationEvents: ['onStartupFinished', `onWebviewPanel:${panel.type}`],
+    activationEvents: ['onStartupFinished', 'onFileSystem:coppice', `onWebviewPanel:${panel.type}`],
     capabilities: {
       untrustedWorkspaces: {
         supported: 'limited',

@@ -35,6 +35,7 @@ export const verbSchemas = {
 
   upload: { input: files.uploadInput, result: files.uploadResult },
   list_files: { input: files.listFilesInput, result: files.listFilesResult },
+  stat_file: { input: files.statFileInput, result: files.statFileResult },
   read_file: { input: files.readFileInput, result: files.readFileResult },
   grep: { input: files.grepInput, result: files.grepResult },
   download: { input: files.downloadInput, result: files.downloadResult },

@@ -3,7 +3,7 @@ import { listText } from './operations.ts';
 import { ADDS, READS, type Verbs } from './verb.ts';
 import { humanSize, plural } from './wording.ts';
 
-type FileVerb = 'upload' | 'list_files' | 'read_file' | 'grep' | 'download' | 'diff';
+type FileVerb = 'upload' | 'list_files' | 'stat_file' | 'read_file' | 'grep' | 'download' | 'diff';
 
 export const fileVerbs: Verbs<FileVerb> = {
   upload: {
@@ -21,6 +21,15 @@ export const fileVerbs: Verbs<FileVerb> = {
     annotations: READS,
     core: false,
     render: result => listText(result.entries.map(fileLine), result.total, 'entry', `${result.path} is empty.`),
+  },
+  stat_file: {
+    title: 'Look at one path of an image',
+    description:
+      'Kind, size, mode, owner and time of one path inside an image, and of what it leads to when it is a link, without ' +
+      'starting anything.',
+    annotations: READS,
+    core: false,
+    render: ({ entry, target }) => [entry, ...(target ? [target] : [])].map(fileLine).join('\n'),
   },
   read_file: {
     title: 'Read a file of an image',

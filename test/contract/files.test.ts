@@ -61,6 +61,21 @@ describe('files of an image', () => {
     assert.equal(new Set(names).size, 51);
   });
 
+  test('stat_file, and list_files that follows: a link, and what it leads to', async () => {
+    const main = await call('stat_file', { image, path: '/app/main' });
+    assert.deepEqual([main.entry.type, main.entry.link], ['link', 'src/main.py']);
+    assert.deepEqual([main.target?.path, main.target?.type, main.target?.mode], ['/app/src/main.py', 'file', 0o755]);
+    const text = await call('stat_file', { image, path: '/app/text' });
+    assert.deepEqual([text.entry.size, text.target], [13, null]);
+    const { entries } = await call('list_files', { image, path: '/app', follow: true });
+    assert.deepEqual(
+      entries.map(entry => entry.stands_for),
+      ['file', undefined, undefined, 'file', 'file', undefined, undefined],
+      'links that would lead above the root end at it',
+    );
+    await assert.rejects(call('stat_file', { image, path: '/nowhere' }), { code: 'path_not_found' });
+  });
+
   test('list_files and read_file: what is not there, or of another kind, is named', async () => {
     await assert.rejects(call('list_files', { image, path: '/nowhere' }), { code: 'path_not_found' });
     await assert.rejects(call('list_files', { image, path: '/app/text' }), { code: 'not_a_directory' });

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
@@ -34,7 +34,9 @@ export async function runHostTests(asked: HostRun): Promise<readonly TestResult[
   const home = parts.use(new CoppiceHome());
   const workspace = makeWorkspace(copyFolder(asked.folder, temporary), temporary);
   const results = temporary.join('results.json');
-  const bundles = await bundle(asked);
+  const place = path.join(asked.extension, '.cache', `host-tests-${process.pid}`);
+  parts.defer(() => rmSync(place, { recursive: true, force: true }));
+  const bundles = await bundle(asked, place);
   const tests: HostTests = { files: bundles.files, grep: asked.grep, results };
   writeUserSettings(temporary.join('data'), calmSettings);
   const server = await startVscodeServer({
@@ -71,8 +73,10 @@ function makeWorkspace(first: string, temporary: TemporaryFolder): string {
 }
 
 /** The tests path must lie inside the extension, and its modules are loaded by the extension host's own `require`. */
-async function bundle({ extension, files }: HostRun): Promise<{ readonly runner: string; readonly files: string[] }> {
-  const folder = path.join(extension, '.cache', 'host-tests');
+async function bundle(
+  { files }: HostRun,
+  folder: string,
+): Promise<{ readonly runner: string; readonly files: string[] }> {
   mkdirSync(folder, { recursive: true });
   writeFileSync(path.join(folder, 'package.json'), '{ "type": "commonjs" }\n');
   const sources = [path.join(import.meta.dirname, 'hostRunner.ts'), ...files.map(file => path.resolve(file))];

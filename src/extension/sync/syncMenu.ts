@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { cancellable } from '../cancellable.ts';
 import { chooseFolder, currentFolder } from '../currentFolder.ts';
 import type { ReportDocuments } from '../documents/reportDocuments.ts';
 import type { FolderSync } from './folderSync.ts';
@@ -72,19 +73,10 @@ export async function showExcluded(
   const folder = await folderSync(sync, given);
   if (folder === undefined) return;
   const { folder: of, settings } = folder.status;
-  const { paths, more } = await vscode.window.withProgress(
-    {
-      location: vscode.ProgressLocation.Notification,
-      title: `Looking for excluded files in ${of.name}`,
-      cancellable: true,
-    },
-    async (_progress, token) => {
-      const abort = new AbortController();
-      token.onCancellationRequested(() => abort.abort());
-      const { excludedPaths } = await import('../../workspace/excludedPaths.ts');
-      return excludedPaths(of.uri.fsPath, settings.excludes, MOST_EXCLUDED, abort.signal);
-    },
-  );
+  const { paths, more } = await cancellable(`Looking for excluded files in ${of.name}`, async signal => {
+    const { excludedPaths } = await import('../../workspace/excludedPaths.ts');
+    return excludedPaths(of.uri.fsPath, settings.excludes, MOST_EXCLUDED, signal);
+  });
   const rules = [
     'the defaults (.git, node_modules, __pycache__, .venv, target, dist, build and the like)',
     ...(settings.excludes.gitignore ? ['.gitignore files'] : []),

@@ -18,22 +18,28 @@ export const uploadInput = z
   });
 export const uploadResult = z.object({ uuid: z.string(), sha256: z.string(), size: z.number() });
 
+const fileType = z.enum(['file', 'directory', 'link', 'other']);
 export const fileEntry = z.object({
   path: z.string(),
   name: z.string(),
-  type: z.enum(['file', 'directory', 'link', 'other']),
+  type: fileType,
   size: z.number(),
   mode: z.number().int().describe('Permission bits'),
   uid: z.number(),
   gid: z.number(),
   mtime: z.string(),
   link: z.string().nullable().describe('Where a symbolic link points'),
+  stands_for: fileType
+    .nullable()
+    .optional()
+    .describe('With `follow`: what a link leads to, null when nothing is there'),
 });
 export type FileEntry = z.infer<typeof fileEntry>;
 
 export const listFilesInput = z.strictObject({
   image: common.imageReference,
   path: common.imagePath.default('/'),
+  follow: z.boolean().default(false).describe('Say of each link what it leads to'),
   limit: z.number().int().min(1).max(100_000).default(1000),
   offset: common.offset,
 });
@@ -42,6 +48,15 @@ export const listFilesResult = z.object({
   path: z.string(),
   entries: z.array(fileEntry),
   total: z.number(),
+});
+
+export const statFileInput = z.strictObject({ image: common.imageReference, path: common.imagePath });
+export const statFileResult = z.object({
+  image: z.string(),
+  entry: fileEntry.describe('The path itself, a link as a link'),
+  target: fileEntry
+    .nullable()
+    .describe('What a link leads to; null for one that leads nowhere, and for what is no link'),
 });
 
 export const readFileInput = z.strictObject({
