@@ -1,7 +1,7 @@
-import { Minimatch } from 'minimatch';
 import type { LinuxRootedFolder } from '../../../../paths/linuxRooted.ts';
 import { RootedError } from '../../../../paths/rooted.ts';
 import type { FileEntry } from '../../../../protocol/schemas/files.ts';
+import { globMatcher, plainStart } from '../../../glob.ts';
 import { bytes } from '../layers/bytePaths.ts';
 import { entryAt, fileEntry, normal } from './viewFiles.ts';
 import { walk } from './walk.ts';
@@ -25,14 +25,4 @@ export async function globView(root: LinuxRootedFolder, pattern: string, signal?
     throw error;
   }
   return found;
-}
-
-export function globMatcher(pattern: string): Minimatch {
-  return new Minimatch(pattern, { dot: true, nocomment: true, nonegate: true });
-}
-
-function plainStart(pattern: string): string {
-  const steps = pattern.split('/');
-  const wild = steps.findIndex(step => /[*?[\]{}()!+@\\]/.test(step));
-  return wild < 0 ? pattern : steps.slice(0, wild).join('/') || '/';
 }

@@ -1,0 +1,148 @@
+import type Docker from 'dockerode';
+import { CoppiceError } from '../../../protocol/errors.ts';
+import { type Endpoint, findEndpoint } from './endpoint.ts';
+import { explain, isObstacle, type Obstacle, unavailable } from './obstacle.ts';
+import { SshAgent } from './sshAgent.ts';
+
+export type Dockerode = typeof Docker;
+
+/** What a daemon says of itself. */
+export interface Daemon {
+  readonly api: Docker;
+  readonly endpoint: Endpoint;
+  readonly podman: boolean;
+  readonly version: string;
+  /** As Docker names it: amd64, arm64. */
+  readonly architecture: string;
+}
+
+/** The oldest API that has everything that is asked of it: Docker 19.03. */
+const oldestApi = 1.4;
+const answerMs = 20_000;
+
+/**
+ * The way to a daemon, found when it is first needed. Every request is a connection of its own, so a daemon that was
+ * restarted is simply there again; one that moved is looked for anew after a failure.
+ */
+export class Connection {
+  readonly #host: string | undefined;
+  readonly #load: () => Promise<Dockerode>;
+  #daemon: Promise<Daemon> | undefined;
+
+  /** `load` brings the library, which is large: only who talks to a daemon pays for it. */
+  constructor(host: string | undefined, load: () => Promise<Dockerode>) {
+    this.#host = host;
+    this.#load = load;
+  }
+
+  daemon(): Promise<Daemon> {
+    if (!this.#daemon) {
+      this.#daemon = this.#connect();
+      this.#daemon.catch(() => {
+        this.#daemon = undefined;
+      });
+    }
+    return this.#daemon;
+  }
+
+  /** Is it there now? Rejects with why not. */
+  async check(): Promise<Daemon> {
+    const daemon = await this.daemon();
+    try {
+      await answer(daemon.api.ping());
+      return daemon;
+    } catch {
+      // Perhaps another answers at another place now.
+      this.#daemon = undefined;
+      return this.daemon();
+    }
+  }
+
+  /** What was asked failed: is it that the daemon is gone? Then that is the error. */
+  async understood(error: unknown): Promise<unknown> {
+    if (error instanceof CoppiceError || (error as { statusCode?: number }).statusCode !== undefined) return error;
+    const daemon = await this.#daemon?.catch(() => undefined);
+    const obstacle = daemon && explain(error, daemon.endpoint);
+    if (!obstacle) return error;
+    this.#daemon = undefined;
+    return unavailable(obstacle);
+  }
+
+  async #connect(): Promise<Daemon> {
+    const endpoint = findEndpoint(this.#host);
+    if (isObstacle(endpoint)) throw unavailable(endpoint);
+    const Api = await this.#load();
+    try {
+      const api = new Api(optionsOf(endpoint));
+      const version = (await answer(api.version())) as unknown as Version;
+      const tooOld = ageOf(version, endpoint);
+      if (tooOld) throw unavailable(tooOld);
+      return {
+        api,
+        endpoint,
+        podman: (version.Components ?? []).some(({ Name }) => /podman/i.test(Name)),
+        version: version.Version,
+        architecture: version.Arch,
+      };
+    } catch (error) {
+      if (error instanceof CoppiceError) throw error;
+      throw unavailable(explain(error, endpoint) ?? strange(error, endpoint));
+    }
+  }
+}
+
+interface Version {
+  readonly Version: string;
+  readonly ApiVersion: string;
+  readonly Arch: string;
+  readonly Components?: readonly { readonly Name: string }[];
+}
+
+function ageOf({ Version: version, ApiVersion: api }: Version, endpoint: Endpoint): Obstacle | undefined {
+  if (api === undefined) return strange(new Error('it does not say which version it is'), endpoint);
+  const [major = 0, minor = 0] = api.split('.').map(Number);
+  const [oldMajor = 0, oldMinor = 0] = oldestApi.toFixed(2).split('.').map(Number);
+  if (major > oldMajor || (major === oldMajor && minor >= oldMinor)) return undefined;
+  return {
+    reason: `the daemon at ${endpoint.url} is too old: version ${version}, API ${api}`,
+    fix: 'Install Docker 19.03 or newer, or Podman 4 or newer.',
+  };
+}
+
+function strange(error: unknown, endpoint: Endpoint): Obstacle {
+  return {
+    reason: `what answers at ${endpoint.url} (found by ${endpoint.from}) is no container daemon: ${(error as Error).message}`,
+    fix: 'Correct DOCKER_HOST or the docker context.',
+  };
+}
+
+export function optionsOf({ url, tls }: Endpoint): Docker.DockerOptions {
+  if (url.startsWith('unix://')) return { socketPath: url.slice('unix://'.length) };
+  if (url.startsWith('npipe://')) return { socketPath: url.slice('npipe://'.length).replaceAll('/', '\\') };
+  // The library's own ssh knows neither known hosts nor the user's configuration.
+  if (url.startsWith('ssh://'))
+    return { protocol: 'http', host: 'docker', agent: new SshAgent(url) } as Docker.DockerOptions;
+  const { hostname, port, protocol } = new URL(url);
+  if (!['tcp:', 'http:', 'https:'].includes(protocol)) throw new Error(`nothing is known of ${protocol}//`);
+  const secure = tls !== undefined || protocol === 'https:';
+  return {
+    host: hostname,
+    port: port === '' ? (secure ? 2376 : 2375) : Number(port),
+    protocol: secure ? 'https' : 'http',
+    ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
+    ...(tls?.cert === undefined ? {} : { cert: tls.cert }),
+    ...(tls?.key === undefined ? {} : { key: tls.key }),
+  };
+}
+
+async function answer<T>(asked: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })), answerMs);
+  });
+  try {
+    return await Promise.race([asked, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

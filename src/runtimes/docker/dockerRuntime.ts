@@ -1,0 +1,331 @@
+import path from 'node:path';
+import { rm } from 'node:fs/promises';
+import type Docker from 'dockerode';
+import { CoppiceError, toWireError } from '../../protocol/errors.ts';
+import type { DiffEntry } from '../../protocol/schemas/files.ts';
+import type {
+  ImageFiles,
+  ImageSource,
+  ImportedImage,
+  ImportOptions,
+  Probe,
+  ProcessSpec,
+  Runtime,
+  RuntimeImage,
+  RuntimeSandbox,
+  SandboxSpec,
+} from '../runtime.ts';
+import { Connection, type Daemon, type Dockerode } from './connect/connection.ts';
+import { makeFolders } from './containerFiles.ts';
+import { diffTrees } from './diffTrees.ts';
+import { DockerFiles } from './dockerFiles.ts';
+import { MainProcess } from './dockerProcess.ts';
+import { DockerSandbox } from './dockerSandbox.ts';
+import { Grounds } from './grounds.ts';
+import { bytesOfItsOwn, Images, imageData, type MadeImage } from './images.ts';
+import { importSource, identifySource } from './imports.ts';
+import { idLabel, Names } from './names.ts';
+import { type Joined, Pauses } from './pauses.ts';
+import { Places } from './places.ts';
+import { capabilitiesOf, noCapabilities } from './probe.ts';
+import { InsideTools, insideProgram } from './tools.ts';
+
+export interface DockerRuntimeOptions {
+  /** COPPICE_HOME/docker. */
+  readonly home: string;
+  /** Where the daemon is, when it was said; else it is looked for. */
+  readonly host: string | undefined;
+  readonly load: () => Promise<Dockerode>;
+  readonly log: (line: string) => void;
+}
+
+const defaultPids = 4096;
+/** A daemon that is restarted is away for a while. */
+const backWithinMs = 90_000;
+const backEveryMs = 500;
+
+/** Sandboxes by a Docker Engine or Podman, whichever is found. Nothing is asked of a daemon before it is needed. */
+export class DockerRuntime implements Runtime {
+  readonly name = 'docker';
+  readonly #options: DockerRuntimeOptions;
+  readonly #connection: Connection;
+  readonly #images: Images;
+  readonly #tools: InsideTools;
+  readonly #pauses: Pauses;
+  readonly #places: Places;
+  readonly #grounds: Grounds;
+  readonly #behind = new Set<Promise<void>>();
+  #names: Names | undefined;
+  #closed = false;
+
+  constructor(options: DockerRuntimeOptions) {
+    this.#options = options;
+    const names = () => this.#ours();
+    const connection = new Connection(options.host, options.load);
+    this.#connection = connection;
+    this.#images = new Images(connection, names);
+    this.#tools = new InsideTools(connection, this.#images, names);
+    this.#pauses = new Pauses(connection, this.#tools, names, options.log);
+    this.#places = new Places(connection, names);
+    this.#grounds = new Grounds({
+      connection,
+      images: this.#images,
+      tools: this.#tools,
+      names,
+      folder: path.join(options.home, 'states'),
+    });
+  }
+
+  /** Made with the first thing that is made in a daemon: a home without one never used any. */
+  #ours(): Names {
+    this.#names ??= Names.of(this.#options.home);
+    return this.#names;
+  }
+
+  async probe(): Promise<Probe> {
+    try {
+      const daemon = await this.#connection.check();
+      return { available: true, capabilities: capabilitiesOf(daemon, await daemon.api.info()) };
+    } catch (error) {
+      const { message, fix } = toWireError(await this.#connection.understood(error));
+      const reason = message.replace('the docker runtime is not available: ', '');
+      return { available: false, reason, ...(fix === undefined ? {} : { fix }), capabilities: noCapabilities };
+    }
+  }
+
+  identify(source: ImageSource): Promise<string | undefined> {
+    return this.#asked(() => identifySource(source, this.#connection));
+  }
+
+  importImage(source: ImageSource, options: ImportOptions): Promise<ImportedImage> {
+    return this.#asked(() => importSource(source, options, this.#connection, this.#images, this.#ours()));
+  }
+
+  async measure(image: RuntimeImage): Promise<number> {
+    return imageData(image).layers.at(-1)?.size ?? 0;
+  }
+
+  removeImage(image: RuntimeImage, others: readonly RuntimeImage[]): Promise<number> {
+    return this.#asked(async () => {
+      const data = imageData(image);
+      const rest = others.filter(other => other.uuid !== image.uuid).map(imageData);
+      if (!rest.some(other => other.id === data.id)) await this.#places.drop(data.id);
+      await this.#images.removeTag(image.uuid);
+      return bytesOfItsOwn(data, rest);
+    });
+  }
+
+  files(image: RuntimeImage): ImageFiles {
+    return new DockerFiles(imageData(image).id, this.#places);
+  }
+
+  async diff(
+    parent: RuntimeImage,
+    child: RuntimeImage,
+    options: { readonly path: string; readonly signal?: AbortSignal },
+  ): Promise<readonly DiffEntry[]> {
+    const [before, after] = [imageData(parent), imageData(child)];
+    // What was laid under the child's run is no work of the run's.
+    const ground = after.parent === before.id && after.ground !== null ? after.ground : before.id;
+    return this.#places.use(ground, old =>
+      this.#places.use(after.id, async now =>
+        diffTrees(await old.tree('/', options.signal), await now.tree('/', options.signal), options.path),
+      ),
+    );
+  }
+
+  create(spec: SandboxSpec): Promise<RuntimeSandbox> {
+    return this.#asked(() => this.#create(spec));
+  }
+
+  async #create(spec: SandboxSpec): Promise<RuntimeSandbox> {
+    if (this.#closed) throw new CoppiceError('runtime_unavailable', 'the docker runtime is closed');
+    const [daemon, ground] = await Promise.all([this.#connection.daemon(), this.#grounds.under(spec)]);
+    const network: Joined =
+      spec.network === 'host' ? { mode: 'host', release: () => {} } : this.#pauses.claim(spec.network);
+    const hasTools = spec.main === undefined || spec.id.startsWith('sb-');
+    const tools = hasTools ? await this.#tools.tools() : undefined;
+    let container: Docker.Container | undefined;
+    try {
+      const config = await this.#containerConfig(daemon, spec, ground, network, tools?.bind);
+      container = await daemon.api.createContainer(config);
+      if (daemon.podman && spec.main && spec.main.cwd !== '/') await makeFolders(container, spec.main.cwd);
+      const main = new MainProcess({ id: spec.id, container, spec: spec.main, back: () => this.#back() });
+      await main.start();
+      return this.#sandbox(spec, container, main, ground, network, hasTools);
+    } catch (error) {
+      const broken = /network namespace|cannot join network|No such container|container:/.test(String(error));
+      this.#removeBehind(container, () => network.release(broken));
+      throw error;
+    }
+  }
+
+  #sandbox(
+    spec: Pick<SandboxSpec, 'id' | 'image' | 'main'>,
+    container: Docker.Container,
+    main: MainProcess,
+    ground: MadeImage,
+    network: Joined,
+    hasTools: boolean,
+  ): DockerSandbox {
+    return new DockerSandbox({
+      id: spec.id,
+      container,
+      main,
+      images: this.#images,
+      connection: this.#connection,
+      image: imageData(spec.image),
+      ground,
+      env: spec.main?.env ?? {},
+      hasTools,
+      notes: [],
+      remove: () => this.#removeBehind(container, () => network.release(false)),
+    });
+  }
+
+  async #containerConfig(
+    daemon: Daemon,
+    spec: SandboxSpec,
+    ground: MadeImage,
+    network: Joined,
+    bind: string | undefined,
+  ): Promise<Docker.ContainerCreateOptions> {
+    const { main, limits } = spec;
+    const names = this.#ours();
+    const inImage = ((await this.#images.inspect(ground.id)).Config.Env ?? []).map(entry => entry.split('=', 1)[0]!);
+    return {
+      name: names.container(spec.id),
+      Image: ground.id,
+      ...command(main),
+      // A name alone takes a variable of the image away. Podman would look it up in its own environment.
+      Env: [
+        ...Object.entries(main?.env ?? {}).map(([name, value]) => `${name}=${value}`),
+        ...(daemon.podman || !main ? [] : inImage.filter(name => !(name in main.env))),
+      ],
+      WorkingDir: main?.cwd ?? '/',
+      User: main?.user ?? (main ? '' : '0:0'),
+      // A network that is joined brings its name along.
+      ...(network.mode.includes(':') || network.mode === 'host' ? {} : { Hostname: spec.hostname }),
+      Labels: names.labels(main && !spec.id.startsWith('sb-') ? 'run' : 'sandbox', spec.id),
+      Healthcheck: { Test: ['NONE'] },
+      HostConfig: {
+        NetworkMode: network.mode,
+        LogConfig: logging(daemon, main),
+        SecurityOpt: ['no-new-privileges'],
+        PidsLimit: limits.pids ?? defaultPids,
+        ...(limits.memory === undefined ? {} : { Memory: limits.memory, MemorySwap: limits.memory }),
+        ...(limits.cpus === undefined ? {} : { NanoCpus: Math.round(limits.cpus * 1e9) }),
+        Binds: bind === undefined ? [] : [bind],
+      },
+    };
+  }
+
+  async adopt(_id: string): Promise<RuntimeSandbox | 'gone'> {
+    return 'gone';
+  }
+
+  async reap(known: { readonly images: readonly RuntimeImage[]; readonly sandboxes: readonly string[] }): Promise<void> {
+    const names = Names.existing(this.#options.home);
+    if (!names) return;
+    this.#names = names;
+    const { api } = await this.#connection.daemon();
+    const containers = await api.listContainers({ all: true, filters: names.filter });
+    const living = new Set(known.sandboxes);
+    for (const { Id, Labels } of containers)
+      if (!living.has(Labels[idLabel] ?? '')) await api.getContainer(Id).remove({ force: true, v: true });
+    const kept = new Set(known.images.map(image => image.uuid));
+    const images = await api.listImages({ filters: { reference: [`${names.repository}:*`] } });
+    for (const name of images.flatMap(image => image.RepoTags ?? [])) {
+      const tag = name.slice(name.lastIndexOf(':') + 1);
+      if (!name.startsWith(`${names.repository}:`) || kept.has(tag) || tag.startsWith('inside-')) continue;
+      await this.#images.remove(name);
+    }
+  }
+
+  async wipe(): Promise<void> {
+    await this.close();
+    const names = Names.existing(this.#options.home);
+    if (names) {
+      const { api } = await this.#connection.daemon();
+      for (const { Id } of await api.listContainers({ all: true, filters: names.filter }))
+        await api.getContainer(Id).remove({ force: true, v: true });
+      for (const { RepoTags } of await api.listImages({ filters: { reference: [`${names.repository}:*`] } }))
+        for (const name of RepoTags ?? [])
+          if (name.startsWith(`${names.repository}:`)) await this.#images.remove(name);
+      const { Volumes: volumes } = await api.listVolumes({ filters: names.filter });
+      for (const { Name } of volumes ?? []) await api.getVolume(Name).remove({ force: true });
+    }
+    await rm(this.#options.home, { recursive: true, force: true });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const names = this.#names ?? Names.existing(this.#options.home);
+    if (!names) return;
+    await Promise.all([...this.#behind]);
+    await Promise.all([this.#pauses.close(), this.#places.close()]).catch((error: Error) =>
+      this.#options.log(`docker: what is left goes at the next start: ${error.message}`),
+    );
+  }
+
+  /** Nobody waits for it; what cannot be removed now goes when an engine starts. */
+  #removeBehind(container: Docker.Container | undefined, then: () => void): void {
+    const removing = (async () => {
+      try {
+        await container?.remove({ force: true, v: true });
+      } catch (error) {
+        if ((error as { statusCode?: number }).statusCode !== 404)
+          this.#options.log(`docker: a container stays until the next start: ${(error as Error).message}`);
+      }
+      then();
+    })().finally(() => this.#behind.delete(removing));
+    this.#behind.add(removing);
+  }
+
+  /** Waits for a daemon that went away. */
+  async #back(): Promise<void> {
+    for (const deadline = Date.now() + backWithinMs; ; ) {
+      try {
+        await this.#connection.check();
+        return;
+      } catch (error) {
+        if (this.#closed || Date.now() > deadline)
+          throw new CoppiceError('interrupted', `the daemon went away while this ran: ${(error as Error).message}`, {
+            fix: 'Start the daemon and run it again.',
+          });
+      }
+      await new Promise(resolve => setTimeout(resolve, backEveryMs));
+    }
+  }
+
+  async #asked<T>(ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      throw await this.#connection.understood(error);
+    }
+  }
+}
+
+function command(main: ProcessSpec | undefined): Docker.ContainerCreateOptions {
+  if (!main) return { Entrypoint: [insideProgram], Cmd: ['pause'] };
+  const input = main.stdin.kind !== 'none';
+  return {
+    Entrypoint: [main.args[0]!],
+    Cmd: main.args.slice(1),
+    Tty: main.tty !== undefined,
+    OpenStdin: input,
+    StdinOnce: input,
+    AttachStdin: input,
+    AttachStdout: true,
+    AttachStderr: true,
+  };
+}
+
+/** What an engine that is started anew reads on: byte for byte, which Docker's default is not. */
+function logging(daemon: Daemon, main: ProcessSpec | undefined): Docker.HostConfig['LogConfig'] {
+  if (daemon.podman) return { Type: main ? 'k8s-file' : 'none', Config: {} };
+  return main
+    ? { Type: 'local', Config: { 'max-size': '1g', 'max-file': '2', compress: 'false' } }
+    : { Type: 'none', Config: {} };
+}
