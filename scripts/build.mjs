@@ -30,6 +30,7 @@ const bundles = [
   { source: 'src/cli/main.ts', output: 'cli.js' },
   { source: 'src/cli/bin.ts', output: 'coppice.js', target: 'node16' },
   { source: 'src/engine/main.ts', output: 'engine.js' },
+  { source: 'src/runtimes/docker/connect/dockerode.ts', output: 'dockerode.js', minify: true },
   { source: 'src/engine/sync/syncWorker.ts', output: 'sync-worker.js' },
   { source: 'src/runtimes/native/host/main.ts', output: 'native-host.js' },
   { source: 'src/runtimes/native/host/layers/unpackWorker.ts', output: 'native-unpack.js' },

@@ -1,10 +1,13 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { logPath, socketPath } from '../protocol/endpoint.ts';
 import { CoppiceError } from '../protocol/errors.ts';
 import { type EngineInfo, PROTOCOL_VERSION } from '../protocol/rpc.ts';
 import { VERSION } from '../protocol/version.ts';
+import type { Dockerode } from '../runtimes/docker/connect/connection.ts';
+import { DockerRuntime } from '../runtimes/docker/dockerRuntime.ts';
 import { NativeRuntime } from '../runtimes/native/nativeRuntime.ts';
 import { removeHome } from './doctor/wipe.ts';
 import { Engine } from './engine.ts';
@@ -60,10 +63,16 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     hostScript: path.join(import.meta.dirname, 'native-host.js'),
     log: line => log.info(line),
   });
+  const docker = new DockerRuntime({
+    home: path.join(home, 'docker'),
+    host: settings.dockerHost,
+    load: loadDockerode,
+    log: line => log.info(line),
+  });
   const engine = new Engine(
     home,
     settings,
-    new Runtimes([native], settings.runtime),
+    new Runtimes([native, docker], settings.runtime),
     log,
     path.join(import.meta.dirname, 'sync-worker.js'),
     path.join(import.meta.dirname, '..', 'media', 'guides'),
@@ -142,6 +151,12 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void shutDown(signal));
   process.on('SIGHUP', () => {});
   log.info(`ready: version ${VERSION}, pid ${process.pid}, node ${process.versions.node}, home ${home}`);
+}
+
+/** A bundle of its own, which is large: only who talks to a daemon waits for it. */
+async function loadDockerode(): Promise<Dockerode> {
+  const bundle = pathToFileURL(path.join(import.meta.dirname, 'dockerode.js')).href;
+  return ((await import(bundle)) as { readonly default: { readonly Docker: Dockerode } }).default.Docker;
 }
 
 function leavingError(): CoppiceError {

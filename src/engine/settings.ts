@@ -10,6 +10,8 @@ export interface EngineSettings {
   readonly defaultImage: string | undefined;
   /** Where new images go; `auto`: native where that works, else docker. */
   readonly runtime: RuntimeName | 'auto';
+  /** Where the docker runtime's daemon is; undefined: where docker's own command line finds it. */
+  readonly dockerHost: string | undefined;
   /** Bytes kept of each output stream. */
   readonly outputCap: number | undefined;
   /** Living sandboxes at once. */
@@ -25,6 +27,7 @@ export function readSettings(env: NodeJS.ProcessEnv): EngineSettings {
     idleStopSeconds: whole(env, 'COPPICE_IDLE_STOP', 1) ?? 600,
     defaultImage: env.COPPICE_IMAGE || undefined,
     runtime: runtimeSetting(env.COPPICE_RUNTIME),
+    dockerHost: env.COPPICE_DOCKER_HOST || undefined,
     outputCap: whole(env, 'COPPICE_OUTPUT_CAP', 1024),
     maxSandboxes: whole(env, 'COPPICE_MAX_SANDBOXES', 1) ?? 256,
     environment: env,

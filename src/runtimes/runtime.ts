@@ -72,6 +72,8 @@ export type ImageSource =
   | { readonly kind: 'host' }
   /** A tar (plain, gzip or zstd) or a folder of this machine. */
   | { readonly kind: 'rootfs'; readonly path: string }
+  /** An image that the docker runtime's daemon has already. */
+  | { readonly kind: 'docker-daemon'; readonly reference: string }
   | { readonly kind: 'oci'; readonly image: OciImage };
 
 export interface ImportOptions {

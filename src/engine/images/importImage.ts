@@ -85,6 +85,10 @@ export class ImportImage {
   }
 
   async #runtimeFor(source: ImportSource, request: Request): Promise<Runtime> {
+    if (source.place.kind === 'docker-daemon') {
+      if (request.runtime === 'native') throw ofDockerAlone();
+      return this.#runtimes.of({ runtime: 'docker' });
+    }
     if (source.place.kind !== 'host')
       return request.runtime === undefined
         ? this.#runtimes.preferred()
@@ -348,4 +352,11 @@ function movedHint(tag: string, before: ImageRecord): string {
 
 function withTimeout(signal: AbortSignal, seconds: number): AbortSignal {
   return seconds === 0 ? signal : AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
+}
+
+function ofDockerAlone(): CoppiceError {
+  return new CoppiceError('unsupported', '`docker-daemon:` is of the docker runtime alone: the image lies in Docker', {
+    field: 'runtime',
+    fix: 'Leave the runtime out; or for native save it by `docker save` and import the docker-archive:.',
+  });
 }

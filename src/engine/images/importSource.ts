@@ -27,6 +27,11 @@ export function parseImportSource(written: string, platform: string | undefined)
       if (!source.path.startsWith('/'))
         throw invalidInput('registry_url', 'rootfs: needs an absolute path of a tar or a folder');
       return { text: written, place: source, name: nameOfPath(source.path) };
+    case 'docker-daemon':
+      refusePlatform('docker-daemon:', platform);
+      if (!/^[A-Za-z0-9][\w./:@-]*$/.test(source.reference))
+        throw invalidInput('registry_url', 'docker-daemon: needs the name or the id of an image');
+      return { text: written, place: source, name: nameInDaemon(source.reference) };
     case 'archive':
       return { text: `${source.scheme}:${source.place}`, place: source, name: undefined };
     case 'registry': {
@@ -36,7 +41,7 @@ export function parseImportSource(written: string, platform: string | undefined)
     default:
       throw new CoppiceError('unsupported', `cannot import ${written}`, {
         field: 'registry_url',
-        fix: 'Use docker://name:tag, oci:, oci-archive: or docker-archive: with a path, rootfs: with a tar or a folder, or host: for this machine.',
+        fix: 'Use docker://name:tag, docker-daemon:NAME for an image that Docker has, oci:, oci-archive: or docker-archive: with a path, rootfs: with a tar or a folder, or host: for this machine.',
       });
   }
 }
@@ -44,6 +49,11 @@ export function parseImportSource(written: string, platform: string | undefined)
 function refusePlatform(scheme: string, platform: string | undefined): void {
   if (platform !== undefined)
     throw invalidInput('platform', `${scheme} has no platform to choose from`, 'Leave it out.');
+}
+
+function nameInDaemon(reference: string): string | undefined {
+  const name = reference.split('@', 1)[0]!;
+  return isTagName(name) && !/^(sha256:)?[0-9a-f]{12,64}$/.test(name) ? name : undefined;
 }
 
 function nameOfPath(place: string): string | undefined {

@@ -48,16 +48,17 @@ export async function writeTo(container: Docker.Container, files: readonly LaidF
 }
 
 /** Folders that are missing on the way to a place. */
-export async function makeFolders(container: Docker.Container, folder: string): Promise<void> {
+export async function makeFolders(container: Docker.Container, folder: string, mode = 0o755): Promise<void> {
   const tar = pack();
   const made = new Set<string>();
-  await addFolders(tar, new Place(container), normal(folder), made);
+  await addFolders(tar, new Place(container), normal(folder), made, mode);
   tar.finalize();
   if (made.size > 0) await container.putArchive(readable(tar), { path: '/' });
   else tar.destroy();
 }
 
-async function addFolders(tar: Pack, place: Place, folder: string, made: Set<string>): Promise<void> {
+/** The last of them gets the mode. */
+async function addFolders(tar: Pack, place: Place, folder: string, made: Set<string>, mode = 0o755): Promise<void> {
   const missing: string[] = [];
   for (let at = folder; at !== '/' && !made.has(at); at = posix.dirname(at)) {
     const found = await place.followIfThere(at);
@@ -67,7 +68,14 @@ async function addFolders(tar: Pack, place: Place, folder: string, made: Set<str
   }
   for (const at of missing) {
     made.add(at);
-    tar.entry({ name: `${inArchive(at)}/`, type: 'directory', mode: 0o755, uid: 0, gid: 0, mtime: new Date() });
+    tar.entry({
+      name: `${inArchive(at)}/`,
+      type: 'directory',
+      mode: at === folder ? mode : 0o755,
+      uid: 0,
+      gid: 0,
+      mtime: new Date(),
+    });
   }
 }
 

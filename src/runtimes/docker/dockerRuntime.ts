@@ -1,5 +1,5 @@
-import path from 'node:path';
 import { rm } from 'node:fs/promises';
+import path from 'node:path';
 import type Docker from 'dockerode';
 import { CoppiceError, toWireError } from '../../protocol/errors.ts';
 import type { DiffEntry } from '../../protocol/schemas/files.ts';
@@ -23,7 +23,7 @@ import { MainProcess } from './dockerProcess.ts';
 import { DockerSandbox } from './dockerSandbox.ts';
 import { Grounds } from './grounds.ts';
 import { bytesOfItsOwn, Images, imageData, type MadeImage } from './images.ts';
-import { importSource, identifySource } from './imports.ts';
+import { identifySource, importSource } from './imports.ts';
 import { idLabel, Names } from './names.ts';
 import { type Joined, Pauses } from './pauses.ts';
 import { Places } from './places.ts';
@@ -94,11 +94,18 @@ export class DockerRuntime implements Runtime {
   }
 
   identify(source: ImageSource): Promise<string | undefined> {
-    return this.#asked(() => identifySource(source, this.#connection));
+    return this.#asked(() => identifySource(source, this.#images));
   }
 
   importImage(source: ImageSource, options: ImportOptions): Promise<ImportedImage> {
-    return this.#asked(() => importSource(source, options, this.#connection, this.#images, this.#ours()));
+    return this.#asked(() =>
+      importSource(source, options, {
+        connection: this.#connection,
+        images: this.#images,
+        names: this.#ours(),
+        scratch: path.join(this.#options.home, 'import'),
+      }),
+    );
   }
 
   async measure(image: RuntimeImage): Promise<number> {
@@ -224,7 +231,10 @@ export class DockerRuntime implements Runtime {
     return 'gone';
   }
 
-  async reap(known: { readonly images: readonly RuntimeImage[]; readonly sandboxes: readonly string[] }): Promise<void> {
+  async reap(known: {
+    readonly images: readonly RuntimeImage[];
+    readonly sandboxes: readonly string[];
+  }): Promise<void> {
     const names = Names.existing(this.#options.home);
     if (!names) return;
     this.#names = names;
@@ -250,8 +260,7 @@ export class DockerRuntime implements Runtime {
       for (const { Id } of await api.listContainers({ all: true, filters: names.filter }))
         await api.getContainer(Id).remove({ force: true, v: true });
       for (const { RepoTags } of await api.listImages({ filters: { reference: [`${names.repository}:*`] } }))
-        for (const name of RepoTags ?? [])
-          if (name.startsWith(`${names.repository}:`)) await this.#images.remove(name);
+        for (const name of RepoTags ?? []) if (name.startsWith(`${names.repository}:`)) await this.#images.remove(name);
       const { Volumes: volumes } = await api.listVolumes({ filters: names.filter });
       for (const { Name } of volumes ?? []) await api.getVolume(Name).remove({ force: true });
     }

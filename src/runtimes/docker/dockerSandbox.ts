@@ -2,12 +2,13 @@ import { readdirSync } from 'node:fs';
 import { posix } from 'node:path';
 import type Docker from 'dockerode';
 import { CoppiceError } from '../../protocol/errors.ts';
-import type { ProcessSpec, RuntimeProcess, RuntimeSandbox } from '../runtime.ts';
-import { readFrom, writeTo } from './containerFiles.ts';
+import type { ProcessSpec, RuntimeProcess, RuntimeSandbox, SandboxFiles } from '../runtime.ts';
 import type { Connection } from './connect/connection.ts';
+import { readFrom, writeTo } from './containerFiles.ts';
+import { containerFolders } from './containerFolders.ts';
 import { ExecProcess, type MainProcess } from './dockerProcess.ts';
 import type { DockerImageData, Images, MadeImage } from './images.ts';
-import { insideProgram } from './tools.ts';
+import { runInside } from './insideProgram.ts';
 
 export interface DockerSandboxParts {
   readonly id: string;
@@ -30,6 +31,7 @@ export class DockerSandbox implements RuntimeSandbox {
   readonly id: string;
   readonly main: RuntimeProcess;
   readonly notes: readonly string[];
+  readonly files: SandboxFiles;
   readonly #parts: DockerSandboxParts;
   #over = false;
   #removed = false;
@@ -38,6 +40,7 @@ export class DockerSandbox implements RuntimeSandbox {
     this.id = parts.id;
     this.main = parts.main;
     this.notes = parts.notes;
+    this.files = containerFolders(parts.id, parts.container);
     this.#parts = parts;
     const over = () => {
       this.#over = true;
@@ -141,20 +144,7 @@ export class DockerSandbox implements RuntimeSandbox {
       throw new CoppiceError('unsupported', `processes of ${this.id} cannot be signalled`, {
         fix: 'Stop the sandbox, which ends them all.',
       });
-    const exec = await this.#parts.container.exec({
-      Cmd: [insideProgram, 'kill', String(number), word],
-      AttachStdout: true,
-      AttachStderr: true,
-      ...(user === undefined ? {} : { User: user }),
-    });
-    const stream = await exec.start({});
-    stream.resume();
-    for (let attempt = 0; attempt < 100; attempt++) {
-      const { Running, ExitCode } = await exec.inspect();
-      if (!Running) return ExitCode === 0;
-      await new Promise(resolve => setTimeout(resolve, 10));
-    }
-    return false;
+    return (await runInside(this.#parts.container, ['kill', String(number), word], { user })) === 0;
   }
 
   async #asked<T>(ask: () => Promise<T>): Promise<T> {

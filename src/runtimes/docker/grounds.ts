@@ -7,6 +7,7 @@ import type { DirectoryStateLayer, SandboxSpec } from '../runtime.ts';
 import type { Connection } from './connect/connection.ts';
 import { foldersOnTheWay, makeFolders, writeTo } from './containerFiles.ts';
 import { type Images, imageData, type MadeImage } from './images.ts';
+import { nameList } from './insideProgram.ts';
 import { type Names, shortHash } from './names.ts';
 import { changesBetween, StateTrees, tarOf } from './stateTree.ts';
 import { type InsideTools, insideProgram } from './tools.ts';
@@ -162,7 +163,7 @@ async function removeInside(container: Docker.Container, names: readonly string[
   const ended = container.wait();
   ended.catch(() => undefined);
   await container.start();
-  input.end(Buffer.from(`${names.map(name => `${name}\0`).join('')}\0`, 'latin1'));
+  input.end(nameList(names));
   const { StatusCode: code } = (await ended) as { StatusCode: number };
   input.destroy();
   if (code !== 0)

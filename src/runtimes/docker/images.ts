@@ -2,7 +2,7 @@ import type Docker from 'dockerode';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { ImageConfig } from '../../protocol/schemas/images.ts';
 import type { RuntimeImage } from '../runtime.ts';
-import type { Connection, Daemon } from './connect/connection.ts';
+import type { Connection } from './connect/connection.ts';
 import type { Kind, Names } from './names.ts';
 import { operationLabel, parentLabel } from './names.ts';
 
@@ -127,29 +127,38 @@ export class Images {
       await this.remove(this.#names().image(making.tag));
       return undefined;
     }
-    if (ids.length >= mostLayers) return this.#flatten(daemon, making, labels, config);
+    if (ids.length >= mostLayers) return this.#flatten(making.tag, config);
     const size = Math.max(0, made.Size - base.Size);
     return { id, size, layers: [...ground.layers, { id: ids.at(-1)!, size }] };
   }
 
-  /** The same files in one layer, because a daemon takes only so many. */
+  /**
+   * What is written to a volume belongs to no image: a copy of the image that declares none, as it has no way to be told
+   * otherwise.
+   */
+  async withoutVolumes(uuid: string): Promise<MadeImage & { readonly size: number }> {
+    const { Config: config } = await this.inspect(this.#names().image(uuid));
+    const labels = { ...config.Labels, ...this.#names().labels('image', uuid) };
+    return this.#flatten(uuid, { ...config, Labels: labels });
+  }
+
+  /** The same files in one layer: a daemon takes only so many. */
   async #flatten(
-    { api }: Daemon,
-    making: Making,
-    labels: Readonly<Record<string, string>>,
+    tag: string,
     config: Partial<Docker.ImageInspectInfo['Config']>,
   ): Promise<MadeImage & { readonly size: number }> {
-    const name = this.#names().image(making.tag);
+    const { api } = await this.#connection.daemon();
+    const name = this.#names().image(tag);
     const container = await api.createContainer({
       Image: name,
       Entrypoint: ['/none'],
-      Labels: this.#names().labels('work', making.tag),
+      Labels: this.#names().labels('work', tag),
     });
     try {
-      const id = await this.importTar(await container.export(), asChanges({ ...config, Labels: labels }));
+      const id = await this.importTar(await container.export(), asChanges(config));
       await container.remove({ force: true, v: true });
       await this.remove(name);
-      await this.tag(id, making.tag);
+      await this.tag(id, tag);
       return await this.describe(id);
     } finally {
       await container.remove({ force: true, v: true }).catch(() => undefined);

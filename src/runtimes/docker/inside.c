@@ -4,6 +4,7 @@
  *     inside pause              idles until SIGTERM or SIGINT, and leaves no zombies
  *     inside kill SIGNAL WORD   a signal to what was started with the environment entry WORD; SIGKILL to all that has it
  *     inside remove             removes what is named on standard input, NUL-terminated; never through a link
+ *     inside rename FROM TO     ends with the number of the error, 0 when it was done
  *
  * Compiled into inside.ts by scripts/inside.mjs.
  */
@@ -12,7 +13,7 @@ typedef unsigned long u64;
 typedef unsigned char u8;
 
 #if defined(__x86_64__)
-enum { sysRead = 0, sysClose = 3, sysSigaction = 13, sysGetpid = 39, sysExit = 60, sysKill = 62, sysGetdents = 217, sysOpenat = 257, sysUnlinkat = 263, sysPpoll = 271, oNoFollow = 0400000, oDirectory = 0200000 };
+enum { sysRead = 0, sysClose = 3, sysSigaction = 13, sysGetpid = 39, sysExit = 60, sysKill = 62, sysGetdents = 217, sysOpenat = 257, sysUnlinkat = 263, sysRenameat2 = 316, sysPpoll = 271, oNoFollow = 0400000, oDirectory = 0200000 };
 static inline i64 call(i64 n, i64 a, i64 b, i64 c, i64 d, i64 e) {
   i64 r;
   register i64 r10 __asm__("r10") = d;
@@ -23,7 +24,7 @@ static inline i64 call(i64 n, i64 a, i64 b, i64 c, i64 d, i64 e) {
 __asm__(".globl _start\n_start:\n  mov %rsp, %rdi\n  and $-16, %rsp\n  call begin\n");
 #define RESTORER 0x04000000
 #elif defined(__aarch64__)
-enum { sysRead = 63, sysClose = 57, sysSigaction = 134, sysGetpid = 172, sysExit = 93, sysKill = 129, sysGetdents = 61, sysOpenat = 56, sysUnlinkat = 35, sysPpoll = 73, oNoFollow = 0100000, oDirectory = 040000 };
+enum { sysRead = 63, sysClose = 57, sysSigaction = 134, sysGetpid = 172, sysExit = 93, sysKill = 129, sysGetdents = 61, sysOpenat = 56, sysUnlinkat = 35, sysRenameat2 = 276, sysPpoll = 73, oNoFollow = 0100000, oDirectory = 040000 };
 static inline i64 call(i64 n, i64 a, i64 b, i64 c, i64 d, i64 e) {
   register i64 x8 __asm__("x8") = n;
   register i64 x0 __asm__("x0") = a;
@@ -43,7 +44,7 @@ enum { sigInt = 2, sigKill = 9, sigTerm = 15, sigChld = 17 };
 
 struct action { void (*handler)(int); u64 flags; void (*restorer)(void); u64 mask; };
 
-static void leave(int code) { for (;;) call(sysExit, code, 0, 0, 0, 0); }
+static void leave(i64 code) { for (;;) call(sysExit, code, 0, 0, 0, 0); }
 static void ended(int signal) { (void)signal; leave(0); }
 
 static int same(const char *a, const char *b) {
@@ -200,5 +201,6 @@ void begin(i64 *stack) {
   if (count == 2 && same(args[1], "pause")) idle();
   if (count == 4 && same(args[1], "kill")) leave(sendSignal(number(args[2]), args[3]));
   if (count == 2 && same(args[1], "remove")) leave(removeNamed());
-  leave(2);
+  if (count == 4 && same(args[1], "rename")) leave(-call(sysRenameat2, atFdCwd, (i64)args[2], atFdCwd, (i64)args[3], 0));
+  leave(125);
 }

@@ -100,6 +100,7 @@ export class NativeRuntime implements Runtime {
       return { ...imported, digest: hostFingerprint(machineFolders(this.#options.home)) };
     }
     if (source.kind === 'oci') return this.#ociImports.import(host, source.image, options);
+    if (source.kind === 'docker-daemon') throw notNative(source.reference);
     const { uuid, signal } = options;
     const rootfs = await openRootfs(source.path, signal);
     return sendToHost(this.#options.home, rootfs, signal, (stream, aborted) =>
@@ -109,6 +110,7 @@ export class NativeRuntime implements Runtime {
 
   async identify(source: ImageSource): Promise<string | undefined> {
     if (source.kind === 'host') return hostFingerprint(machineFolders(this.#options.home));
+    if (source.kind === 'docker-daemon') throw notNative(source.reference);
     return source.kind === 'oci' ? source.image.digest : identifyRootfs(source.path);
   }
 
@@ -268,6 +270,12 @@ export class NativeRuntime implements Runtime {
       }),
     );
   }
+}
+
+function notNative(image: string): CoppiceError {
+  return new CoppiceError('unsupported', `${image} lies in Docker, where the native runtime does not reach`, {
+    fix: 'Use the runtime docker for it.',
+  });
 }
 
 function closedError(): CoppiceError {
