@@ -1,9 +1,12 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type Docker from 'dockerode';
 import { CoppiceError, toWireError } from '../../protocol/errors.ts';
 import type { DiffEntry } from '../../protocol/schemas/files.ts';
 import type {
+  ExportedLayer,
   ImageFiles,
   ImageSource,
   ImportedImage,
@@ -21,6 +24,7 @@ import { diffTrees } from './diffTrees.ts';
 import { DockerFiles } from './dockerFiles.ts';
 import { MainProcess } from './dockerProcess.ts';
 import { DockerSandbox } from './dockerSandbox.ts';
+import { SavedLayers, WithoutMark } from './exports.ts';
 import { Grounds } from './grounds.ts';
 import { bytesOfItsOwn, Images, imageData, type MadeImage } from './images.ts';
 import { identifySource, importSource } from './imports.ts';
@@ -110,6 +114,23 @@ export class DockerRuntime implements Runtime {
 
   async measure(image: RuntimeImage): Promise<number> {
     return imageData(image).layers.at(-1)?.size ?? 0;
+  }
+
+  async exportLayers(image: RuntimeImage, lineage: readonly RuntimeImage[]): Promise<readonly ExportedLayer[]> {
+    const data = imageData(image);
+    const save = () =>
+      this.#asked(async () => (await this.#connection.daemon()).api.getImage(this.#ours().image(image.uuid)).get());
+    const saved = new SavedLayers(save, path.join(this.#options.home, 'export'), data.layers.length);
+    return saved.layers(lineage.map(imageData), data);
+  }
+
+  exportTree(image: RuntimeImage, signal: AbortSignal): Promise<Readable> {
+    return this.#places.use(imageData(image).id, async place => {
+      const tree = new WithoutMark();
+      const source = await place.archive('/');
+      pipeline(source, tree, { signal }).catch(error => tree.destroy(error as Error));
+      return tree;
+    });
   }
 
   removeImage(image: RuntimeImage, others: readonly RuntimeImage[]): Promise<number> {
