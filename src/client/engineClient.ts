@@ -174,8 +174,14 @@ export class EngineClient implements VerbCaller {
     return this.#request(() => this.#connection.sendRequest(statusRequest, null));
   }
 
-  stopEngine(force: boolean): Promise<{ readonly stopping: boolean; readonly busy: number }> {
-    return this.#request(() => this.#connection.sendRequest(stopRequest, { force }));
+  async stopEngine(force: boolean): Promise<{ readonly stopping: boolean; readonly busy: number }> {
+    try {
+      return await this.#request(() => this.#connection.sendRequest(stopRequest, { force }));
+    } catch (error) {
+      // On a machine that is busy it may be gone before its answer went out: that is what was asked for.
+      if (error instanceof CoppiceError && error.code === 'engine_died') return { stopping: true, busy: 0 };
+      throw error;
+    }
   }
 
   close(): void {
