@@ -21,6 +21,7 @@ type HostPath =
 const HOST_PATHS: { readonly [V in VerbName]?: { readonly [field: string]: HostPath } } = {
   run: { workspace: 'workspace' },
   rsync: { source: 'home' },
+  states: { source: 'reached' },
   apply: { to: 'reached' },
   upload: { path: 'reached' },
   download: { destination: 'target' },

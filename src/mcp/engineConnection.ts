@@ -28,7 +28,10 @@ export class EngineConnection {
         this.#client = undefined;
         if (!this.#closed) this.#lost();
       });
-      await this.#made(client);
+      await this.#made(client).catch(error => {
+        client.close();
+        throw error;
+      });
       if (this.#closed) client.close();
       return client;
     } catch (error) {

@@ -137,6 +137,8 @@ class HttpDoor {
       if (!response.writableFinished) cancelRequests(session.transport, requestIds(body));
     });
     await session.transport.handleRequest(request, response, body);
+    // An initialize that was refused began nothing that could be named later.
+    if (session.transport.sessionId === undefined) await session.transport.close();
   }
 
   #closeIdle(): void {

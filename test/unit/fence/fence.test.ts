@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import type { z } from 'zod';
 import { Fence } from '../../../src/fence/fence.ts';
 import { withHostPaths } from '../../../src/fence/hostPaths.ts';
 import { CoppiceError } from '../../../src/protocol/errors.ts';
+import { type VerbName, verbSchemas } from '../../../src/protocol/verbs.ts';
 import { TemporaryFolder } from '../../harness/temporaryFolder.ts';
 
 describe('the fence around an agent', () => {
@@ -83,6 +85,19 @@ describe('the fence around an agent', () => {
     });
     assert.deepEqual(withHostPaths('import_image', { registry_url: 'host:' }, fence), { registry_url: 'host:' });
     assert.deepEqual(withHostPaths('run', { command: 'x' }, fence), { command: 'x', workspace: root });
+  });
+
+  it('knows every field of every verb that names a place of this machine', () => {
+    for (const [verb, { input }] of Object.entries(verbSchemas)) {
+      const fields = Object.entries(input.shape as Record<string, z.ZodType>).filter(([, field]) =>
+        /on this machine/.test(field.safeParse('relative').error?.message ?? ''),
+      );
+      for (const [field] of fields) {
+        // A workspace is a name, and an agent may give another one than its own only inside the fence too.
+        const given = { [field]: '/etc/nowhere' };
+        assert.throws(() => withHostPaths(verb as VerbName, given, fence), /outside/, `${verb}.${field}`);
+      }
+    }
   });
 
   it('keeps the slash that says a download goes into a folder', () => {
