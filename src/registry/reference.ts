@@ -29,7 +29,7 @@ export function parseReference(text: string, field = 'registry_url'): RegistryRe
   if (tag !== undefined && !TAG.test(tag)) throw invalidInput(field, `${tag} is not a tag`);
   const hub = HUB_NAMES.includes(registry.toLowerCase());
   const full = hub && !repository.includes('/') && repository !== '' ? `library/${repository}` : repository;
-  checkRepository(full, field);
+  checkRepository(repository, full, field);
   return {
     registry: hub ? DOCKER_HUB : registry.toLowerCase(),
     repository: full,
@@ -100,11 +100,11 @@ function isHost(text: string): boolean {
   return found !== null && (found[1] === undefined || (Number(found[1]) > 0 && Number(found[1]) < 65_536));
 }
 
-function checkRepository(repository: string, field: string): void {
-  if (repository === '') throw invalidInput(field, 'names no image', 'Write it as docker://python:3.11-slim.');
+function checkRepository(written: string, repository: string, field: string): void {
+  if (written === '') throw invalidInput(field, 'names no image', 'Write it as docker://python:3.11-slim.');
   if (repository.length <= 255 && REPOSITORY.test(repository)) return;
   const cure = /[A-Z]/.test(repository) ? 'Names of images are written in lower case.' : undefined;
-  throw invalidInput(field, `${JSON.stringify(repository)} is not the name of an image`, cure);
+  throw invalidInput(field, `${JSON.stringify(written)} is not the name of an image`, cure);
 }
 
 /** `python:3.11-slim`, `localhost:5000/team/app:1`, `python@sha256:…`: what people call it. */

@@ -6,7 +6,7 @@ import { digestOf, isDigest, matches, shortDigest } from './digest.ts';
 import { isLoopback } from './localAddress.ts';
 import { LARGEST_MANIFEST, MANIFEST_TYPES } from './manifest.ts';
 import { patiently } from './patience.ts';
-import { type RegistryReference, registryHost, shortName, tagOrDigest } from './reference.ts';
+import { type RegistryReference, registryHost, tagOrDigest } from './reference.ts';
 import { answerTrouble, connectionTrouble, speaksNoTls } from './registryErrors.ts';
 import { type HttpRequest, type HttpResponse, Transport } from './transport.ts';
 
@@ -212,7 +212,7 @@ export class RegistrySession {
   /** Registries say the same of an image and of a tag that they do not have; the list of tags tells which it is. */
   async #missing(response: HttpResponse, wanted: string, signal: AbortSignal): Promise<CoppiceError> {
     response.body.destroy();
-    const { repository, registry } = this.reference;
+    const { repository, registry, tag = 'latest' } = this.reference;
     const tags = await this.#tags(signal);
     if (tags === undefined)
       return new CoppiceError('registry_image_not_found', `${registry} has no image ${repository}`, {
@@ -220,9 +220,7 @@ export class RegistrySession {
         fix: 'Check the name; a private one is shown only to who is logged in.',
         data: { registry, repository },
       });
-    const what = wanted.includes(':')
-      ? `no ${shortDigest(wanted)} of ${repository}`
-      : `no ${shortName(this.reference)}`;
+    const what = wanted.includes(':') ? `no ${shortDigest(wanted)} of ${repository}` : `no ${repository}:${tag}`;
     const some = tags.toSorted().slice(0, 20).join(', ');
     return new CoppiceError('registry_tag_not_found', `${registry} has ${what}`, {
       field: 'registry_url',
