@@ -8,7 +8,8 @@ export const needs = {
   sandboxes: ['crun', 'uidmap', 'slirp4netns'],
   tests: ['chromium'],
   registries: ['docker-registry', 'skopeo', 'busybox-static', 'openssl'],
-  benchmarks: ['docker.io', 'iptables', 'bubblewrap', 'busybox-static', 'gcc', 'libc6-dev', 'rsync', 'git'],
+  'a Debian image': ['mmdebstrap'],
+  benchmarks: ['docker.io', 'iptables', 'iproute2', 'bubblewrap', 'busybox-static', 'gcc', 'libc6-dev', 'rsync', 'git'],
   'building the editor': ['build-essential', 'python3', 'pkg-config', 'libkrb5-dev', 'libsecret-1-dev'],
 };
 

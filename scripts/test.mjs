@@ -48,6 +48,7 @@ async function prepare(names) {
     await ensureDebianPackages([
       'sandboxes',
       ...(withRegistries ? ['registries'] : []),
+      ...(names.includes('soak') ? ['a Debian image'] : []),
       ...(inEditor ? ['tests', ...editorNeeds()] : []),
     ]);
     const vscode = inEditor && inBackground(ensureVscode());

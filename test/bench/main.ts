@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { Arena } from './arena.ts';
 import { type Miss, missedAlways, missedGoals, slowness } from './check.ts';
 import { download } from './groups/download.ts';
+import { importing } from './groups/import.ts';
 import { parallel } from './groups/parallel.ts';
 import { snapshot } from './groups/snapshot.ts';
 import { start } from './groups/start.ts';
@@ -16,6 +17,7 @@ const groups: Readonly<Record<string, (arena: Arena, turns: number) => AsyncIter
   snapshot,
   sync,
   download,
+  import: importing,
 };
 
 /** A miss is believed when it comes three times. */

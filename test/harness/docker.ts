@@ -68,6 +68,11 @@ export class DockerDaemon {
     }
   }
 
+  /** Whose network and mounts are the daemon's. */
+  get pid(): number {
+    return this.#process.pid!;
+  }
+
   /** `docker`'s arguments that lead to this daemon. */
   get cli(): readonly string[] {
     return ['--host', `unix://${this.socket}`];

@@ -33,6 +33,10 @@ export interface RegistryOptions {
       };
   /** Default: plain HTTP. */
   readonly tls?: Certificates;
+  /** Serves the blobs of another one, which outlives it. */
+  readonly beside?: TestRegistry;
+  /** Listens on the loopback of this process's network. */
+  readonly networkOf?: number;
 }
 
 /**
@@ -66,7 +70,13 @@ export class TestRegistry implements AsyncDisposable {
   static async start(options: RegistryOptions = {}): Promise<TestRegistry> {
     const folder = new TemporaryFolder();
     writeFileSync(folder.join('config.yml'), JSON.stringify(configuration(folder, options)));
-    const registry = spawn(PROGRAM, ['serve', folder.join('config.yml')], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const command = [PROGRAM, 'serve', folder.join('config.yml')];
+    const entering =
+      options.networkOf === undefined ? [] : ['nsenter', `--net=/proc/${options.networkOf}/ns/net`, '--'];
+    // A daemon's own network begins without its loopback.
+    if (entering.length > 0) execFileSync(entering[0]!, [...entering.slice(1), 'ip', 'link', 'set', 'lo', 'up']);
+    const [program, ...args] = [...entering, ...command];
+    const registry = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     const kill = () => void registry.kill('SIGKILL');
     process.once('exit', kill);
     registry.once('exit', () => process.off('exit', kill));
@@ -79,15 +89,15 @@ export class TestRegistry implements AsyncDisposable {
     }
   }
 
-  /** Blobs and manifests as they lie on its disk. */
-  get storage(): string {
-    return this.#folder.join('data', 'docker', 'registry', 'v2');
+  /** Where its blobs and manifests lie. */
+  get data(): string {
+    return this.#options.beside?.data ?? this.#folder.join('data');
   }
 
   /** The file of a blob, to break it. */
   blobFile(digest: string): string {
     const hex = digest.replace('sha256:', '');
-    return path.join(this.storage, 'blobs', 'sha256', hex.slice(0, 2), hex, 'data');
+    return path.join(this.data, 'docker', 'registry', 'v2', 'blobs', 'sha256', hex.slice(0, 2), hex, 'data');
   }
 
   /** An image of an OCI layout, all its platforms; answers when the registry has it. */
@@ -130,11 +140,11 @@ export class TestRegistry implements AsyncDisposable {
   }
 }
 
-function configuration(folder: TemporaryFolder, { access, tls }: RegistryOptions): unknown {
+function configuration(folder: TemporaryFolder, { access, tls, beside }: RegistryOptions): unknown {
   return {
     version: '0.1',
     log: { level: 'info', accesslog: { disabled: true } },
-    storage: { filesystem: { rootdirectory: folder.join('data') }, delete: { enabled: true } },
+    storage: { filesystem: { rootdirectory: beside?.data ?? folder.join('data') }, delete: { enabled: true } },
     http: {
       addr: '127.0.0.1:0',
       secret: 'for-tests',
