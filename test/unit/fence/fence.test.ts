@@ -80,6 +80,14 @@ describe('the fence around an agent', () => {
     assert.throws(() => withHostPaths('apply', { image: 'x', to: '/etc' }, fence), /to: /);
     for (const source of ['rootfs:/etc', 'rootfs://etc', 'oci:../outside', 'docker-archive:link/x'])
       assert.throws(() => withHostPaths('import_image', { registry_url: source }, fence), /registry_url: /, source);
+    // However path and name are told apart, none of the readings leads outside.
+    for (const source of ['oci:link:latest', 'oci:../outside:latest', 'oci-archive:sub/../link/x:a/b:1', 'oci:/etc:x'])
+      assert.throws(() => withHostPaths('import_image', { registry_url: source }, fence), /registry_url: /, source);
+    assert.deepEqual(withHostPaths('import_image', { registry_url: 'docker-archive:sub:team/app:1' }, fence), {
+      registry_url: `docker-archive:${path.join(root, 'sub')}:team/app:1`,
+    });
+    for (const source of ['docker://ghcr.io/a/b:1', 'python:3.11-slim', 'http://127.0.0.1:5000/a'])
+      assert.deepEqual(withHostPaths('import_image', { registry_url: source }, fence), { registry_url: source });
     assert.deepEqual(withHostPaths('import_image', { registry_url: 'rootfs:sub' }, fence), {
       registry_url: `rootfs:${path.join(root, 'sub')}`,
     });
