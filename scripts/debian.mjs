@@ -7,7 +7,7 @@ import { reportingFailure, run, succeeds } from './command.mjs';
 export const needs = {
   sandboxes: ['crun', 'uidmap', 'slirp4netns'],
   tests: ['chromium'],
-  registries: ['docker-registry', 'skopeo', 'busybox-static', 'openssl'],
+  registries: ['docker-registry', 'skopeo', 'umoci', 'busybox-static', 'openssl'],
   'a Debian image': ['mmdebstrap'],
   benchmarks: ['docker.io', 'iptables', 'iproute2', 'bubblewrap', 'busybox-static', 'gcc', 'libc6-dev', 'rsync', 'git'],
   'building the editor': ['build-essential', 'python3', 'pkg-config', 'libkrb5-dev', 'libsecret-1-dev'],

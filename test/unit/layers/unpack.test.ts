@@ -6,9 +6,9 @@ import { Readable } from 'node:stream';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as zlib from 'node:zlib';
-import { type Header, pack } from 'tar-stream';
 import { CoppiceError, toWireError } from '../../../src/protocol/errors.ts';
 import type { RuntimeImage } from '../../../src/runtimes/runtime.ts';
+import { type Entry, tarOfEntries } from '../../harness/tarOfEntries.ts';
 import { inside, runInside } from './insideNamespace.ts';
 import { StoreInside } from './storeInside.ts';
 
@@ -263,19 +263,8 @@ if (inside === undefined) {
   });
 }
 
-type Entry = Partial<Header> & { name: string; content?: string };
-
-async function tarOf(entries: readonly Entry[]): Promise<Buffer> {
-  const tar = pack();
-  for (const { content, ...header } of entries) {
-    const text = header.type === undefined ? (content ?? 'evil') : '';
-    tar.entry({ mtime: new Date(0), ...header, size: Buffer.byteLength(text) } as Header, text);
-  }
-  tar.finalize();
-  const chunks: Buffer[] = [];
-  for await (const chunk of tar) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
-}
+const tarOf = (entries: readonly Entry[]) =>
+  tarOfEntries(entries.map(entry => ({ mtime: new Date(0), content: 'evil', ...entry })));
 
 function* pieces(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += 10_007) yield bytes.subarray(at, at + 10_007);

@@ -16,14 +16,14 @@ test('root needs no file', async () => {
 });
 
 test('a name brings its group, its groups and its home', async () => {
-  const app = { uid: 1000, gid: 1001, additionalGids: [10, 33], home: '/home/app' };
+  const app = { uid: 1000, gid: 1001, additionalGids: [1001, 10, 33], home: '/home/app' };
   assert.deepEqual(await resolveUser('app', read), app);
   assert.deepEqual(await resolveUser('1000', read), app);
 });
 
 test('a given group takes the place of the others', async () => {
-  assert.deepEqual(await resolveUser('app:wheel', read), { uid: 1000, gid: 10, additionalGids: [], home: '/home/app' });
-  assert.deepEqual(await resolveUser('4000:5', nothing), { uid: 4000, gid: 5, additionalGids: [], home: '/' });
+  assert.deepEqual(await resolveUser('app:wheel', read), { uid: 1000, gid: 10, additionalGids: [10], home: '/home/app' });
+  assert.deepEqual(await resolveUser('4000:5', nothing), { uid: 4000, gid: 5, additionalGids: [5], home: '/' });
 });
 
 test('who is not there is named', async () => {

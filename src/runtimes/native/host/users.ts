@@ -17,7 +17,8 @@ export async function resolveUser(user: string | null, read: ReadText): Promise<
   const account = await findUser(wantedUser, read);
   const groups = rows(await read('/etc/group'), 4);
   const gid = wantedGroup === undefined ? account.gid : findGroup(wantedGroup, groups);
-  const additionalGids = wantedGroup === undefined ? groupsOf(account.name, gid, groups) : [];
+  // Its own among them, or a process could shed it and with it what the group may not.
+  const additionalGids = [gid, ...(wantedGroup === undefined ? groupsOf(account.name, gid, groups) : [])];
   return { uid: account.uid, gid, additionalGids, home: account.home };
 }
 
