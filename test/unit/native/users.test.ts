@@ -22,7 +22,12 @@ test('a name brings its group, its groups and its home', async () => {
 });
 
 test('a given group takes the place of the others', async () => {
-  assert.deepEqual(await resolveUser('app:wheel', read), { uid: 1000, gid: 10, additionalGids: [10], home: '/home/app' });
+  assert.deepEqual(await resolveUser('app:wheel', read), {
+    uid: 1000,
+    gid: 10,
+    additionalGids: [10],
+    home: '/home/app',
+  });
   assert.deepEqual(await resolveUser('4000:5', nothing), { uid: 4000, gid: 5, additionalGids: [5], home: '/' });
 });
 

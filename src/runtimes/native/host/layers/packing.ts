@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { CoppiceError } from '../../../../protocol/errors.ts';
+import { ZstdFrames } from './zstdFrames.ts';
 
 /** Larger pieces than zlib's own 16 KB: each costs a round through the thread pool. */
 const chunkSize = 512 << 10;
@@ -52,7 +53,7 @@ function nextChunk(source: Readable): Promise<Buffer | undefined> {
 }
 
 function openZstd(): NodeJS.ReadWriteStream {
-  if (typeof zlib.createZstdDecompress === 'function') return zlib.createZstdDecompress({ chunkSize });
+  if (typeof zlib.createZstdDecompress === 'function') return new ZstdFrames(chunkSize);
   throw new CoppiceError('unsupported', 'this Node cannot read zstd', {
     fix: 'Decompress the archive with `zstd -d`, or use Node 22.15 or later.',
   });

@@ -336,13 +336,13 @@ export class UnpackedTree implements TarSink {
   /** Only what lies below is hidden: a folder of the layer's own hides it by being opaque, anything else by being there. */
   #settleWhiteouts(): void {
     for (const place of this.#whiteouts) {
-      const folder = folderOf(place);
-      const there = this.#isStill(folder) ? this.#look(place) : undefined;
-      if (there?.isDirectory()) this.#opaque.add(place);
-      if (there !== undefined || !this.#isStill(folder) || this.#opaque.has(folder)) this.#whiteouts.delete(place);
+      // Not where it was noted any more: a path to it may lead out by now.
+      const there = this.#isStill(place) ? this.#look(place) : 'gone';
+      if (there === 'gone' || there !== undefined || this.#opaque.has(folderOf(place))) this.#whiteouts.delete(place);
+      if (there !== 'gone' && there?.isDirectory()) this.#opaque.add(place);
     }
     for (const place of this.#opaque)
-      if (!this.#look(place)?.isDirectory() || !this.#isStill(place)) this.#opaque.delete(place);
+      if (!this.#isStill(place) || !this.#look(place)?.isDirectory()) this.#opaque.delete(place);
     this.opaqueRoot = this.#opaque.delete('');
   }
 
