@@ -9,6 +9,7 @@ export const needs = {
   tests: ['chromium'],
   registries: ['docker-registry', 'skopeo', 'umoci', 'busybox-static', 'openssl'],
   'a Debian image': ['mmdebstrap'],
+  'images of other tools': ['docker.io', 'iptables', 'podman', 'buildah'],
   benchmarks: ['docker.io', 'iptables', 'iproute2', 'bubblewrap', 'busybox-static', 'gcc', 'libc6-dev', 'rsync', 'git'],
   'building the editor': ['build-essential', 'python3', 'pkg-config', 'libkrb5-dev', 'libsecret-1-dev'],
 };

@@ -48,7 +48,7 @@ async function prepare(names) {
     await ensureDebianPackages([
       'sandboxes',
       ...(withRegistries ? ['registries'] : []),
-      ...(names.includes('soak') ? ['a Debian image'] : []),
+      ...(names.includes('soak') ? ['a Debian image', 'images of other tools'] : []),
       ...(inEditor ? ['tests', ...editorNeeds()] : []),
     ]);
     const vscode = inEditor && inBackground(ensureVscode());
