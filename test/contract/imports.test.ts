@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import type { CoppiceError, ErrorCode } from '../../src/protocol/errors.ts';
 import type { VerbInput, VerbResult } from '../../src/protocol/verbs.ts';
 import { makeBusyboxRootfs } from '../harness/busyboxRootfs.ts';
+import { repository } from '../harness/coppiceHome.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { OciLayout, tarOf } from '../harness/ociLayout.ts';
 import { basicUser, TestRegistry } from '../harness/registry.ts';
@@ -226,6 +230,24 @@ describe('credentials', () => {
     assert.deepEqual(holding(engine.home, password), []);
   });
 
+  it('are given at the terminal by standard input, and taken back', async () => {
+    await using closed = await TestRegistry.start({ access: { kind: 'basic' } });
+    await closed.push(layout.folder, 'one', 'team/app:1');
+    const { username, password } = basicUser;
+    const wrong = await coppice(['login', closed.host, '-u', username], 'not the password');
+    assert.deepEqual([wrong.code, wrong.out], [1, '']);
+    assert.match(wrong.err, /does not take this user name and token/);
+    assert.equal((await coppice(['login', closed.host], password)).code, 2);
+    assert.equal((await coppice(['login', closed.host, '-u', username], '')).code, 2);
+    const right = await coppice(['login', closed.host, '-u', username], `${password}\n`);
+    assert.deepEqual([right.code, right.err], [0, '']);
+    assert.equal((await coppice(['import', `${closed.host}/team/app:1`, '-t', 'from-terminal'], '')).code, 0);
+    assert.equal((await coppice(['logout', closed.host], '')).code, 0);
+    assert.equal((await coppice(['logout', closed.host], '')).code, 1);
+    for (const { out, err } of [wrong, right])
+      assert.doesNotMatch(out + err, new RegExp(`not the password|${password}`));
+  });
+
   it('are those of docker login, where it was', async () => {
     await using closed = await TestRegistry.start({ access: { kind: 'basic' } });
     await closed.push(layout.folder, 'one', 'team/app:1');
@@ -236,6 +258,20 @@ describe('credentials', () => {
     for (const text of [basicUser.password, auth]) assert.deepEqual(holding(engine.home, text), []);
   });
 });
+
+/** The command as a program of its own, with `input` on its standard input. */
+async function coppice(
+  args: readonly string[],
+  input: string,
+): Promise<{ code: number | null; out: string; err: string }> {
+  const env = { ...process.env, COPPICE_HOME: engine.home, NO_COLOR: '1' };
+  const child = spawn(process.execPath, [path.join(repository, 'dist', 'cli.js'), ...args], { env });
+  const [out, err] = [text(child.stdout), text(child.stderr)];
+  child.stdin.on('error', () => undefined); // It may not want it.
+  child.stdin.end(input);
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, out: await out, err: await err };
+}
 
 /** Files of a home that hold a text, whatever they are. */
 function holding(home: string, text: string): string[] {

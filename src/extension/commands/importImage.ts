@@ -28,6 +28,7 @@ export async function importImage(connection: EngineConnection, source: string):
   if (result.error !== null) {
     throw new CoppiceError('import_failed', result.error.message, result.error.fix ? { fix: result.error.fix } : {});
   }
+  if (!result.checked) void vscode.window.showWarningMessage(result.hints.join(' '));
   const name = result.tag ?? (result.image === null ? source : shortId(result.image));
   const text = result.already_present ? `${source} is already here: ${name}` : `Imported ${source} as ${name}`;
   vscode.window.setStatusBarMessage(`$(check) ${text}`, 5000);
