@@ -18,6 +18,7 @@ const asRoot = process.getuid() === 0;
 const groups = {
   unit: [{ folder: 'test/unit', minutes: 5, concurrency: 2 }],
   contract: (asRoot ? ['root', 'user'] : ['user']).map(as => ({ folder: 'test/contract', minutes: 4, as })),
+  sdk: [{ folder: 'test/sdk', minutes: 4, concurrency: 2 }],
   host: [{ folder: 'test/host', minutes: 4, inExtensionHost: true }],
   e2e: [{ folder: 'test/e2e', minutes: 6 }],
   soak: [{ folder: 'test/soak', minutes: 44 }],

@@ -6,8 +6,6 @@ export { DirectLink } from './directLink.ts';
 /** @internal */
 export { engineLocation } from './engineLocation.ts';
 export * from './errors.ts';
-/** @internal */
-export { ownBytes } from './jobs/bytes.ts';
 export { OperationRef } from './operationRef.ts';
 export { Process } from './process.ts';
 export { ProcessResult } from './processResult.ts';

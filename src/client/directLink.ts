@@ -2,7 +2,7 @@ import { BlockingNotAllowedError } from './errors.ts';
 import { EngineDoor } from './jobs/engineDoor.ts';
 import type { JobName, JobOutcome, JobParams } from './jobs/jobs.ts';
 import { Performer } from './jobs/performer.ts';
-import type { Link, StartedJob } from './link.ts';
+import { holdsByItself, type Link, type StartedJob } from './link.ts';
 import type { EngineLocation } from './startEngine.ts';
 
 /** The way to the engine from this very thread: nothing ever blocks. */
@@ -18,8 +18,16 @@ export class DirectLink implements Link {
 
   start<J extends JobName>(job: J, params: JobParams<J>, settled: (outcome: JobOutcome<J>) => void): StartedJob {
     const controller = new AbortController();
-    void this.#performer.perform(job, params, controller.signal).then(settled);
-    return { cancel: () => controller.abort() };
+    const holding = new Set<object>();
+    const hold = () => {
+      if (holding.size === 0) holding.add(this.#door.hold());
+    };
+    const release = () => {
+      for (const each of holding) this.#door.release(each);
+    };
+    if (holdsByItself(job, params)) hold();
+    void this.#performer.perform(job, params, controller.signal).finally(release).then(settled);
+    return { cancel: () => controller.abort(), hold };
   }
 
   poll(): void {}

@@ -3,6 +3,14 @@ import type { JobName, JobOutcome, JobParams } from './jobs/jobs.ts';
 /** A job that was begun. */
 export interface StartedJob {
   cancel(): void;
+  /** Keeps the program from ending before it is over. */
+  hold(): void;
+}
+
+/** Those that may go on for ever hold the program only when somebody waits for them; what changes something always does. */
+export function holdsByItself(job: JobName, params: JobParams<JobName>): boolean {
+  if (job === 'exec' || job === 'output' || job === 'logs') return false;
+  return job !== 'verb' || (params as JobParams<'verb'>).verb !== 'wait_sandbox';
 }
 
 /** The way from the objects that people hold to the engine. */

@@ -7,7 +7,7 @@ import {
   WouldDeadlockError,
 } from './errors.ts';
 import type { JobName, JobOutcome, JobParams, JobResult } from './jobs/jobs.ts';
-import type { Link } from './link.ts';
+import type { Link, StartedJob } from './link.ts';
 
 export type OperationState = 'pending' | 'done' | 'failed' | 'cancelled';
 /** @internal */
@@ -28,8 +28,8 @@ export interface RefAbout {
 
 /** @internal */
 export interface RefParts<T> extends RefAbout {
-  /** Begins the work, and answers how to cancel it. */
-  readonly begin: (settle: (outcome: Settled<T>) => void) => () => void;
+  /** Begins the work. */
+  readonly begin: (settle: (outcome: Settled<T>) => void) => StartedJob;
   /** Why it cannot go on while this thread is held, if so. */
   readonly needsLoop?: () => string | undefined;
 }
@@ -40,7 +40,7 @@ export interface RefParts<T> extends RefAbout {
  */
 export class OperationRef<T> implements PromiseLike<T> {
   readonly #parts: RefParts<T>;
-  readonly #abandon: () => void;
+  readonly #job: StartedJob;
   #settled: Settled<T> | undefined;
   /** Each for a `Settled<T>`. */
   #listeners: ((outcome: Settled<never>) => void)[] = [];
@@ -50,7 +50,7 @@ export class OperationRef<T> implements PromiseLike<T> {
   /** @internal Made by the SDK's own methods. */
   constructor(parts: RefParts<T>) {
     this.#parts = parts;
-    this.#abandon = parts.begin(outcome => this.#settle(outcome));
+    this.#job = parts.begin(outcome => this.#settle(outcome));
   }
 
   /** @internal A ref for a job; `map` makes its value of the job's. */
@@ -60,10 +60,8 @@ export class OperationRef<T> implements PromiseLike<T> {
     params: JobParams<J>,
     map: (result: JobResult<J>) => T,
   ): OperationRef<T> {
-    const begin = (settle: (outcome: Settled<T>) => void) => {
-      const started = about.link.start(job, params, outcome => settle(mapped(outcome, map, about.sandboxId)));
-      return () => started.cancel();
-    };
+    const begin = (settle: (outcome: Settled<T>) => void) =>
+      about.link.start(job, params, outcome => settle(mapped(outcome, map, about.sandboxId)));
     return new OperationRef<T>({ ...about, begin });
   }
 
@@ -97,6 +95,7 @@ export class OperationRef<T> implements PromiseLike<T> {
     onValue?: ((value: T) => A | PromiseLike<A>) | null,
     onError?: ((error: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
+    this.hold();
     this.#promise ??= new Promise<T>((resolve, reject) => {
       this.whenSettled(outcome => ('error' in outcome ? reject(outcome.error) : resolve(outcome.value)));
     });
@@ -126,10 +125,15 @@ export class OperationRef<T> implements PromiseLike<T> {
   /** Ends the work where that is possible; false: it was over already. */
   cancel(): boolean {
     if (this.done) return false;
-    this.#abandon();
+    this.#job.cancel();
     const { what, sandboxId } = this.#parts;
     this.#settle({ error: new OperationCancelledError('cancelled', `${what} was cancelled`, { sandboxId }) });
     return true;
+  }
+
+  /** @internal Keeps the program from ending before it is over. */
+  hold(): void {
+    if (!this.#settled) this.#job.hold();
   }
 
   /** @internal Calls the listener when it is over, at once when it is already. */

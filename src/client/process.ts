@@ -6,7 +6,7 @@ import {
   SandboxTimeoutError,
 } from './errors.ts';
 import type { JobResult } from './jobs/jobs.ts';
-import type { Link } from './link.ts';
+import type { Link, StartedJob } from './link.ts';
 import { OperationRef, type RefAbout, type Settled } from './operationRef.ts';
 import { ProcessResult } from './processResult.ts';
 import { Chunks, eachPiece, StreamReader } from './streamReader.ts';
@@ -84,7 +84,7 @@ export class Process extends OperationRef<ProcessResult> {
         this.#exit.whenSettled(outcome =>
           settle('value' in outcome ? { value: outcome.value.returncode } : { error: outcome.error }),
         );
-        return () => undefined;
+        return { cancel: () => undefined, hold: () => this.#exit.hold() };
       },
     });
   }
@@ -119,7 +119,7 @@ class Run {
   readonly #parts: ProcessParts;
   #job: OperationRef<ProcessResult> | undefined;
   #feeding = false;
-  readonly #stops: (() => void)[] = [];
+  readonly #stops: StartedJob[] = [];
 
   constructor(parts: ProcessParts) {
     this.#parts = parts;
@@ -130,7 +130,7 @@ class Run {
     return this.#job!;
   }
 
-  begin(settle: (outcome: Settled<ProcessResult>) => void): () => void {
+  begin(settle: (outcome: Settled<ProcessResult>) => void): StartedJob {
     const { options, command } = this.#parts;
     const exit = OperationRef.job(this.about, 'exec', { input: this.#input(), stdin: this.#wholeInput() }, result =>
       ended(result, command),
@@ -141,14 +141,14 @@ class Run {
       exit.cancel();
     };
     const abandon = () => {
-      for (const stop of this.#stops) stop();
+      for (const stop of this.#stops) stop.cancel();
       exit.cancel();
     };
     this.#feed(fail);
     const pumps = this.#pump(fail);
     exit.whenSettled(outcome => pumps.whenDone(() => settle(this.#judged(outcome))));
     this.#obey(options.signal, () => fail(asCancelled(options.signal, this.about)));
-    return abandon;
+    return { cancel: abandon, hold: () => exit.hold() };
   }
 
   #input() {

@@ -119,7 +119,7 @@ export class Sandbox {
           const missing = 'error' in outcome && outcome.error instanceof SandboxNotFoundError;
           settle(missing && missingOk ? { value: undefined } : outcome);
         });
-        return () => void stop.cancel();
+        return { cancel: () => void stop.cancel(), hold: () => stop.hold() };
       },
     });
   }

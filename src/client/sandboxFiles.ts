@@ -66,9 +66,10 @@ export class SandboxFiles {
           feeding = false;
           settle(failure ? { error: failure } : { value: undefined });
         });
-        return () => {
+        const cancel = () => {
           stopped = asSandboxError(new DOMException('cancelled', 'AbortError'), this.#sandbox);
         };
+        return { cancel, hold: () => undefined };
       },
     });
   }

@@ -152,7 +152,7 @@ export class Session<S extends Sandbox = Sandbox> {
       what,
       begin: settle => {
         first.whenSettled(outcome => ('error' in outcome ? settle(outcome) : all(next(outcome.value), settle)));
-        return () => void first.cancel();
+        return { cancel: () => void first.cancel(), hold: () => first.hold() };
       },
     });
   }

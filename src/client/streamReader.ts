@@ -1,6 +1,8 @@
 import { StringDecoder } from 'node:string_decoder';
+import type { SandboxError } from './errors.ts';
 import { joined } from './jobs/bytes.ts';
 import type { Piece } from './jobs/jobs.ts';
+import type { StartedJob } from './link.ts';
 import { OperationRef, type RefAbout } from './operationRef.ts';
 
 /** @internal Where bytes come from: asks for what is there from `offset` on, and waits for some. */
@@ -71,12 +73,13 @@ export class StreamReader implements Iterable<string>, AsyncIterable<string> {
 export function eachPiece(
   source: PieceSource,
   take: (bytes: Uint8Array) => void,
-  ended: (failure: import('./errors.ts').SandboxError | undefined) => void,
-): () => void {
+  ended: (failure: SandboxError | undefined) => void,
+): StartedJob {
   let pending: OperationRef<Piece> | undefined;
   let stopped = false;
   const next = (offset: number) => {
     pending = source(offset);
+    pending.hold();
     pending.whenSettled(outcome => {
       if (stopped) return;
       if ('error' in outcome) return ended(outcome.error);
@@ -87,9 +90,12 @@ export function eachPiece(
     });
   };
   next(0);
-  return () => {
-    stopped = true;
-    pending?.cancel();
+  return {
+    cancel: () => {
+      stopped = true;
+      pending?.cancel();
+    },
+    hold: () => pending?.hold(),
   };
 }
 

@@ -30,10 +30,10 @@ export class StreamWriter {
   }
 }
 
-/** @internal */
+/** @internal The bytes as they are now, in memory of their own: what the caller does to its own later changes nothing. */
 export function bytesOf(data: Data): Uint8Array {
   if (typeof data === 'string') return new TextEncoder().encode(data);
-  if (data instanceof Uint8Array) return data;
+  if (data instanceof Uint8Array) return new Uint8Array(data);
   throw new TypeError(`a string or bytes, not ${typeof data}`);
 }
 

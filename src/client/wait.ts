@@ -29,6 +29,7 @@ export async function waitLater<T extends OperationRef<unknown>>(
   const { promise, resolve } = Promise.withResolvers<void>();
   let over = 0;
   for (const ref of refs) {
+    ref.hold();
     ref.whenSettled(() => {
       over++;
       if (over >= count) resolve();

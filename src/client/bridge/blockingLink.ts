@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import { InterruptedError, ownBytes, WouldDeadlockError } from '../core.ts';
+import { InterruptedError, WouldDeadlockError } from '../core.ts';
 import type { JobName, JobOutcome, JobParams } from '../jobs/jobs.ts';
-import type { Link, StartedJob } from '../link.ts';
+import { holdsByItself, type Link, type StartedJob } from '../link.ts';
 import type { EngineLocation } from '../startEngine.ts';
 import { BEAT, type BridgeData, DEAD, type FromBridge, SEQ, WORDS } from './control.ts';
 import { HeldThread } from './heldThread.ts';
@@ -18,6 +18,7 @@ export class BlockingLink implements Link {
   readonly #port: MessagePort;
   readonly #thread = new HeldThread(this.#control, SEQ);
   readonly #waiting = new Map<number, (outcome: JobOutcome) => void>();
+  readonly #holding = new Set<number>();
   readonly #owned = new Set<string>();
   #counter = 0;
   #delivering = false;
@@ -42,10 +43,9 @@ export class BlockingLink implements Link {
   start<J extends JobName>(job: J, params: JobParams<J>, settled: (outcome: JobOutcome<J>) => void): StartedJob {
     const id = ++this.#counter;
     this.#waiting.set(id, settled as (outcome: JobOutcome) => void);
-    this.#hold();
-    const { message, memory } = withOwnBytes({ id, job, params });
-    this.#port.postMessage(message, memory);
-    return { cancel: () => this.#port.postMessage({ cancel: id }) };
+    this.#port.postMessage({ id, job, params }, memoryOf(params));
+    if (holdsByItself(job, params)) this.#hold(id);
+    return { cancel: () => this.#port.postMessage({ cancel: id }), hold: () => this.#hold(id) };
   }
 
   poll(): void {
@@ -94,7 +94,8 @@ export class BlockingLink implements Link {
     const settled = this.#waiting.get(id);
     if (!settled) return;
     this.#waiting.delete(id);
-    this.#hold();
+    this.#holding.delete(id);
+    if (this.#holding.size === 0) this.#port.unref();
     const outer = this.#delivering;
     this.#delivering = true;
     try {
@@ -104,10 +105,11 @@ export class BlockingLink implements Link {
     }
   }
 
-  /** The program goes on as long as something is asked for, and ends by itself when nothing is. */
-  #hold(): void {
-    if (this.#waiting.size > 0) this.#port.ref();
-    else this.#port.unref();
+  /** The program ends by itself when nothing holds it any more. */
+  #hold(id: number): void {
+    if (!this.#waiting.has(id)) return;
+    this.#holding.add(id);
+    this.#port.ref();
   }
 
   #fail(message: string): void {
@@ -132,22 +134,8 @@ export class BlockingLink implements Link {
   }
 }
 
-interface Request {
-  readonly id: number;
-  readonly job: JobName;
-  readonly params: JobParams<JobName>;
-}
-
-/** The caller's bytes stay the caller's: what goes over is a copy made now, so later changes change nothing. */
-function withOwnBytes(request: Request): { readonly message: Request; readonly memory: ArrayBuffer[] } {
-  const memory: ArrayBuffer[] = [];
-  const params = Object.fromEntries(
-    Object.entries(request.params).map(([name, value]) => {
-      if (!(value instanceof Uint8Array)) return [name, value];
-      const copy = ownBytes(value) === value ? value.slice() : ownBytes(value);
-      if (copy.byteLength > 0) memory.push(copy.buffer as ArrayBuffer);
-      return [name, copy];
-    }),
-  ) as JobParams<JobName>;
-  return { message: { ...request, params }, memory };
+/** Bytes move over instead of being copied: those in a job are nobody else's. */
+function memoryOf(params: JobParams<JobName>): ArrayBuffer[] {
+  const bytes = Object.values(params).filter(value => value instanceof Uint8Array);
+  return bytes.filter(each => each.byteLength > 0).map(each => each.buffer as ArrayBuffer);
 }

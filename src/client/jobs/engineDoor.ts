@@ -16,6 +16,7 @@ export class EngineDoor {
   #client: Promise<EngineClient> | undefined;
   #connected: EngineClient | undefined;
   #waiting = 0;
+  readonly #holding = new Set<object>();
   #ticker: NodeJS.Timeout | undefined;
   /** Ticks since the engine was asked for a sign of life; undefined: it gave one. */
   #silent: number | undefined;
@@ -36,7 +37,7 @@ export class EngineDoor {
       this.#connected = client;
       this.#verdict = undefined;
       this.#silent = undefined;
-      this.#hold();
+      this.#refer();
       void client.closed.then(() => this.#leave(client));
       return client;
     } catch (error) {
@@ -51,10 +52,28 @@ export class EngineDoor {
     this.#client = undefined;
   }
 
-  /** Holds the program and watches the engine until `work` is over. */
+  /** Until it is released, the program does not end by itself. */
+  hold(): object {
+    const hold = {};
+    this.#holding.add(hold);
+    this.#refer();
+    return hold;
+  }
+
+  release(hold: object): void {
+    this.#holding.delete(hold);
+    this.#refer();
+  }
+
+  #refer(): void {
+    if (this.#holding.size > 0) this.#connected?.ref();
+    else this.#connected?.unref();
+  }
+
+  /** Watches the engine until `work` is over. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.#waiting++;
-    this.#hold();
+    this.#watch();
     try {
       return await work();
     } catch (error) {
@@ -62,7 +81,7 @@ export class EngineDoor {
       throw died && this.#verdict ? this.#verdict : error;
     } finally {
       this.#waiting--;
-      this.#hold();
+      this.#watch();
     }
   }
 
@@ -70,15 +89,13 @@ export class EngineDoor {
     this.#connected?.close();
   }
 
-  #hold(): void {
+  #watch(): void {
     if (this.#waiting === 0) {
       clearInterval(this.#ticker);
       this.#ticker = undefined;
       this.#silent = undefined;
-      this.#connected?.unref();
       return;
     }
-    this.#connected?.ref();
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS).unref();
   }
 

@@ -1,0 +1,5 @@
+'use strict';
+const sdk = require('coppice');
+const { blocking, runRows } = require('./rows.cjs');
+
+runRows(sdk, blocking);
