@@ -1,4 +1,5 @@
 import * as core from './core.ts';
+import { DirectLink } from './directLink.ts';
 
 /**
  * The SDK for async code, in this thread alone: `await` everything. `.get()` throws `BlockingNotAllowedError`, `for await` reads
@@ -43,12 +44,12 @@ export {
 export type * from './publicTypes.ts';
 
 /** One a thread, made when it is first needed. */
-let link: core.DirectLink | undefined;
+let link: DirectLink | undefined;
 
 export class Sandbox extends core.Sandbox {
   /** @internal */
-  static override link(): core.DirectLink {
-    link ??= new core.DirectLink(core.engineLocation());
+  static override link(): DirectLink {
+    link ??= new DirectLink(core.engineLocation());
     return link;
   }
 }

@@ -2,8 +2,6 @@
 
 export { CoppiceError } from '../protocol/errors.ts';
 /** @internal */
-export { DirectLink } from './directLink.ts';
-/** @internal */
 export { engineLocation } from './engineLocation.ts';
 export * from './errors.ts';
 export { OperationRef } from './operationRef.ts';

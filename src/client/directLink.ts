@@ -1,4 +1,4 @@
-import { BlockingNotAllowedError } from './errors.ts';
+import { BlockingNotAllowedError } from './core.ts';
 import { EngineDoor } from './jobs/engineDoor.ts';
 import type { JobName, JobOutcome, JobParams } from './jobs/jobs.ts';
 import { Performer } from './jobs/performer.ts';

@@ -4,7 +4,7 @@ export type { ExecOptions } from './process.ts';
 export type { RemoteFunctionOptions } from './remoteFunction.ts';
 export type { Outcome } from './results.ts';
 export type { ListOptions, SandboxStatus } from './sandbox.ts';
-export type { FileInfo, SandboxFiles, WriteOptions } from './sandboxFiles.ts';
+export type { FileInfo, SandboxFiles, TextEncoding, WriteOptions } from './sandboxFiles.ts';
 export type { SandboxOptions } from './sandboxOptions.ts';
 export type { AdoptOptions, SessionOptions } from './session.ts';
 export type { ShellOptions, TerminalSize } from './shell.ts';

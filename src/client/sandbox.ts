@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { randomBytes } from 'node:crypto';
 import type { SandboxView } from '../protocol/schemas/sandboxes.ts';
 import type { VerbName } from '../protocol/verbs.ts';
@@ -6,7 +7,7 @@ import type { Link } from './link.ts';
 import { type LogOptions, LogReader } from './logReader.ts';
 import { OperationRef, type RefAbout } from './operationRef.ts';
 import { type ExecOptions, Process } from './process.ts';
-import { SandboxFiles, type WriteOptions } from './sandboxFiles.ts';
+import { SandboxFiles, type TextEncoding, type WriteOptions } from './sandboxFiles.ts';
 import { createInput, runArguments, type SandboxOptions } from './sandboxOptions.ts';
 import { Shell, type ShellOptions, shellParts } from './shell.ts';
 import type { DataSource } from './streamWriter.ts';
@@ -154,8 +155,8 @@ export class Sandbox {
   }
 
   readFile(path: string): OperationRef<Uint8Array>;
-  readFile(path: string, options: { readonly encoding: BufferEncoding }): OperationRef<string>;
-  readFile(path: string, options?: { readonly encoding: BufferEncoding }): OperationRef<Uint8Array | string> {
+  readFile(path: string, options: { readonly encoding: TextEncoding }): OperationRef<string>;
+  readFile(path: string, options?: { readonly encoding: TextEncoding }): OperationRef<Uint8Array | string> {
     return options ? this.files.read(path, options) : this.files.read(path);
   }
 

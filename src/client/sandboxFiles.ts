@@ -21,6 +21,8 @@ export interface FileInfo {
   readonly link: string | null;
 }
 
+export type TextEncoding = 'utf8' | 'utf-8' | 'utf16le' | 'latin1' | 'ascii' | 'base64' | 'base64url' | 'hex';
+
 export interface WriteOptions {
   /** Permission bits; a new file has 0o644. */
   readonly mode?: number;
@@ -41,8 +43,8 @@ export class SandboxFiles {
 
   /** As text with an encoding, else as bytes. */
   read(path: string): OperationRef<Uint8Array>;
-  read(path: string, options: { readonly encoding: BufferEncoding }): OperationRef<string>;
-  read(path: string, { encoding }: { readonly encoding?: BufferEncoding } = {}): OperationRef<Uint8Array | string> {
+  read(path: string, options: { readonly encoding: TextEncoding }): OperationRef<string>;
+  read(path: string, { encoding }: { readonly encoding?: TextEncoding } = {}): OperationRef<Uint8Array | string> {
     return OperationRef.job(this.#about('readFile'), 'readFile', { sandbox: this.#sandbox, path }, bytes =>
       encoding === undefined ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(encoding),
     );

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { randomBytes } from 'node:crypto';
 import type { SandboxView } from '../protocol/schemas/sandboxes.ts';
 import type { VerbName, VerbResult } from '../protocol/verbs.ts';

@@ -5,6 +5,7 @@ import { type Miss, missedAlways, missedGoals, slowness } from './check.ts';
 import { download } from './groups/download.ts';
 import { importing } from './groups/import.ts';
 import { parallel } from './groups/parallel.ts';
+import { sdk } from './groups/sdk.ts';
 import { snapshot } from './groups/snapshot.ts';
 import { start } from './groups/start.ts';
 import { sync } from './groups/sync.ts';
@@ -18,6 +19,7 @@ const groups: Readonly<Record<string, (arena: Arena, turns: number) => AsyncIter
   sync,
   download,
   import: importing,
+  sdk,
 };
 
 /** A miss is believed when it comes three times. */

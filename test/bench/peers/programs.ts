@@ -17,8 +17,8 @@ export class LineProgram {
   readonly #process: ChildProcessByStdio<Writable, Readable, null>;
   readonly #waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] = [];
 
-  constructor(program: string, args: readonly string[]) {
-    this.#process = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  constructor(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+    this.#process = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
     createInterface({ input: this.#process.stdout }).on('line', line => this.#waiting.shift()?.resolve(line));
     this.#process.once('exit', code => {
       for (const { reject } of this.#waiting.splice(0)) reject(new Error(`${program} ended with ${code}`));
