@@ -1,13 +1,9 @@
-import { type OverlayLayers, overlayOptions } from './host/mounts.ts';
-
 /** The OCI runtime spec of one sandbox: as hardened as a default Docker container, and in a user namespace besides. */
 
 export interface ContainerSpec {
   readonly rootfs: string;
   readonly process: ContainerProcessSpec;
   readonly hostname: string;
-  /** Overlays of their own below the root: `usr`, `etc`, `opt` of `host:` images. */
-  readonly tops: readonly { readonly name: string; readonly layers: OverlayLayers }[];
   /** Files of ours over files of the image. */
   readonly binds: readonly { readonly source: string; readonly target: string; readonly readOnly: boolean }[];
   /** Own and empty, the machine's, or a prepared namespace by its path. */
@@ -89,12 +85,6 @@ export function ociSpec(spec: ContainerSpec): object {
     root: { path: spec.rootfs, readonly: false },
     hostname: spec.hostname,
     mounts: [
-      ...spec.tops.map(top => ({
-        destination: `/${top.name}`,
-        type: 'overlay',
-        source: 'overlay',
-        options: overlayOptions(top.layers),
-      })),
       ...systemMounts(spec.network),
       ...spec.binds.map(bind => ({
         destination: bind.target,

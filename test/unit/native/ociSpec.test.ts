@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { overlayOptions } from '../../../src/runtimes/native/host/mounts.ts';
 import { type ContainerSpec, ociSpec, processSpec } from '../../../src/runtimes/native/ociSpec.ts';
 
 const root = { uid: 0, gid: 0, additionalGids: [] };
@@ -8,7 +9,6 @@ const spec: ContainerSpec = {
   rootfs: '/run/b/sb-1/rootfs',
   process,
   hostname: 'box',
-  tops: [{ name: 'usr', layers: { lower: ['/a:b/usr', '/usr'], upper: '/u,1/usr', work: '/w' } }],
   binds: [{ source: '/run/b/sb-1/hosts', target: '/etc/hosts', readOnly: false }],
   network: 'none',
   seccomp: { program: 'AAAA' },
@@ -44,13 +44,9 @@ test('namespaces of its own, the network by choice', () => {
   });
 });
 
-test('overlays come before what is mounted into them, names are escaped', () => {
-  const destinations = made().mounts.map((mount: { destination: string }) => mount.destination);
-  assert.equal(destinations[0], '/usr');
-  assert.equal(destinations.at(-1), '/etc/hosts');
-  const { options } = made().mounts[0];
-  assert.ok(options.includes('lowerdir=/a\\:b/usr:/usr'));
-  assert.ok(options.includes('upperdir=/u\\,1/usr'));
+test('names of an overlay’s folders are escaped', () => {
+  const options = overlayOptions({ lower: ['/a:b/usr', '/usr'], upper: '/u,1/usr', work: '/w' });
+  assert.deepEqual(options.slice(0, 2), ['lowerdir=/a\\:b/usr:/usr', 'upperdir=/u\\,1/usr']);
   assert.ok(options.includes('userxattr') && options.includes('volatile'));
 });
 

@@ -4,13 +4,12 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { RuntimeImage } from '../../runtime.ts';
 import type { LayerStore } from './layers/layerStore.ts';
-import type { MountPlan } from './layers/mountPlan.ts';
+import { type MountPlan, mountPlan, mountPoints } from './layers/mountPlan.ts';
 import type { Mounts } from './mounts.ts';
 import { bundlePath, runPath, runsPath, stagingPath, upperPath } from './paths.ts';
 
-/** A sandbox's folders with its root mounted, and the layers below held in place. */
+/** A sandbox's folders with its root and what lies over it mounted, and the layers below held in place. */
 export interface Root {
-  readonly plan: MountPlan;
   /** Lets the layers go; the mount and the folders are the sandbox's. */
   unpin(): void;
 }
@@ -104,9 +103,10 @@ export class Roots {
       const rootfs = path.join(bundlePath(name), 'rootfs');
       mkdirSync(rootfs, { recursive: true });
       makeWritable(runPath(name), plan);
-      const layers = { lower: plan.lowerRoot, upper: upperPath(name), work: workPath(name, 0) };
-      await this.#mounts.overlay(rootfs, layers);
-      return { plan, unpin };
+      const points = mountPoints(plan).map(point => point.name);
+      const work = (point: string) => path.join(runPath(name), 'work', String(points.indexOf(point)));
+      await mountPlan(this.#mounts, plan, rootfs, { upper: upperPath(name), work });
+      return { unpin };
     } catch (error) {
       unpin();
       await this.clear(name);
@@ -136,11 +136,6 @@ export function makeWritable(folder: string, plan: MountPlan): void {
     mkdirSync(path.join(upper, top.name), { mode: statSync(top.lower[0]!).mode & 0o7777 });
     mkdirSync(path.join(folder, 'work', String(index + 1)));
   });
-}
-
-/** 0 is the root's, then one for each folder with an overlay of its own. */
-export function workPath(sandbox: string, index: number): string {
-  return path.join(runPath(sandbox), 'work', String(index));
 }
 
 function keyOf(image: RuntimeImage): string {

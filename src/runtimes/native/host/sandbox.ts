@@ -39,7 +39,7 @@ import {
 } from './paths.ts';
 import type { Pipes } from './pipes.ts';
 import { ContainerProcess } from './process.ts';
-import { makeWritable, type Roots, workPath } from './roots.ts';
+import { makeWritable, type Roots } from './roots.ts';
 import {
   foldersAbove,
   hideFiles,
@@ -109,7 +109,7 @@ export class Sandbox {
     if (spec.files.length > 0) this.#image = await this.#withFiles(spec.files);
     this.#cgroups = this.#tools.cgroups.create(this.id, spec.limits);
     const network = await this.#network();
-    const { plan, unpin } = await this.#tools.roots.take(this.id, this.#image);
+    const { unpin } = await this.#tools.roots.take(this.id, this.#image);
     this.#unpin = unpin;
     this.#mounted = true;
     const bundle = bundlePath(this.id);
@@ -117,14 +117,6 @@ export class Sandbox {
       rootfs: path.join(bundle, 'rootfs'),
       process: await this.#processSpec(spec.main ?? pauseCommand),
       hostname: spec.hostname,
-      tops: plan.tops.map((top, index) => ({
-        name: top.name,
-        layers: {
-          lower: top.lower,
-          upper: path.join(upperPath(this.id), top.name),
-          work: workPath(this.id, index + 1),
-        },
-      })),
       binds: this.#binds(),
       network,
       seccomp: this.#tools.seccomp,
