@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { CoppiceError, ErrorCode } from '../../src/protocol/errors.ts';
@@ -157,6 +157,7 @@ describe('an archive of Docker’s', () => {
     const file = path.join(other, Layers[1]!);
     const bytes = readFileSync(file);
     bytes[bytes.length - 1] = 1;
+    chmodSync(file, 0o600);
     writeFileSync(file, bytes);
     await refused(`docker-archive:${other}`, 'bad_digest');
     writeFileSync(at('damaged.tar.gz'), readFileSync(at('app.tar.gz')).subarray(0, 3000));

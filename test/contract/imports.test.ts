@@ -273,11 +273,12 @@ async function coppice(
   return { code, out: await out, err: await err };
 }
 
-/** Files of a home that hold a text, whatever they are. */
-function holding(home: string, text: string): string[] {
-  const wanted = Buffer.from(text);
-  return readdirSync(home, { recursive: true, withFileTypes: true })
-    .filter(entry => entry.isFile() && !entry.parentPath.includes('/native'))
+/** Files of a home that hold a text, whatever they are; but for the images' own files, which only their namespace reads. */
+function holding(home: string, wanted: string): string[] {
+  return readdirSync(home)
+    .filter(name => name !== 'native')
+    .flatMap(name => readdirSync(path.join(home, name), { recursive: true, withFileTypes: true }))
+    .filter(entry => entry.isFile())
     .map(entry => path.join(entry.parentPath, entry.name))
     .filter(file => readFileSync(file).includes(wanted))
     .map(file => path.relative(home, file));
