@@ -34,7 +34,7 @@ const bundles = [
   { source: 'src/engine/sync/syncWorker.ts', output: 'sync-worker.js' },
   { source: 'src/runtimes/native/host/main.ts', output: 'native-host.js' },
   { source: 'src/runtimes/native/host/layers/unpackWorker.ts', output: 'native-unpack.js' },
-  { source: 'src/mcp/main.ts', output: 'mcp.js' },
+  { source: 'src/mcp/main.ts', output: 'mcp.js', minify: true },
   ...sdkBundles,
 ];
 

@@ -70,6 +70,16 @@ describe('language model tools', () => {
     assert.match(await invoke('lineage', { image: kept }), new RegExp(`\nparent ${image}`));
   });
 
+  it('start from the image of the setting when none is named', async () => {
+    const settings = vscode.workspace.getConfiguration('coppice');
+    await settings.update('image', kept, vscode.ConfigurationTarget.Workspace);
+    try {
+      assert.match(await invoke('run', { command: 'cat /app/made.txt' }), /\nstdout:\nnew/);
+    } finally {
+      await settings.update('image', undefined, vscode.ConfigurationTarget.Workspace);
+    }
+  });
+
   it('say how to read on in words of the tools that are there', async () => {
     const text = await invoke('run', { command: 'seq 1 1000', image, truncate_output_at: 10 });
     const [, more] = /for more: coppice_wait_operations (\{.*\})\]/.exec(text)!;

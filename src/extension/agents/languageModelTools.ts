@@ -42,12 +42,18 @@ class VerbTool implements vscode.LanguageModelTool<Input> {
     this.#parts = parts;
   }
 
+  /** What "Run in Sandbox" starts from, a model's run starts from too. */
+  #withImage(input: Input): Input {
+    const image = settingOf('coppice.image', vscode.workspace.workspaceFolders?.[0]?.uri);
+    return this.#verb === 'run' && input.image === undefined && image !== '' ? { ...input, image } : input;
+  }
+
   async prepareInvocation(
     options: vscode.LanguageModelToolInvocationPrepareOptions<Input>,
   ): Promise<vscode.PreparedToolInvocation> {
     const { checkInput, confirmationOf } = await loadAgentCalls();
     try {
-      const input = checkInput(agentToolName(this.#verb), this.#schema, options.input);
+      const input = this.#withImage(checkInput(agentToolName(this.#verb), this.#schema, options.input));
       const confirmation = confirmationOf(this.#verb, input);
       return {
         invocationMessage: agentTools[this.#verb].description,
@@ -69,7 +75,7 @@ class VerbTool implements vscode.LanguageModelTool<Input> {
     const stop = token.onCancellationRequested(() => abort.abort());
     if (token.isCancellationRequested) abort.abort();
     try {
-      const input = calls.checkInput(agentToolName(this.#verb), this.#schema, options.input);
+      const input = this.#withImage(calls.checkInput(agentToolName(this.#verb), this.#schema, options.input));
       calls.confirmationOf(this.#verb, input); // What it refuses nobody was asked about.
       if (!vscode.workspace.isTrusted) throw notTrusted();
       const client = await this.#parts.connection.client();
