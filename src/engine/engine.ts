@@ -3,6 +3,7 @@ import { dockerCredentials } from '../registry/dockerCredentials.ts';
 import { KeptCredentials } from '../registry/keptCredentials.ts';
 import { OutsideImages } from '../registry/outsideImages.ts';
 import { artifactVerbs } from './artifacts/artifactVerbs.ts';
+import { Ground } from './artifacts/ground.ts';
 import { BranchStore } from './branches/branchStore.ts';
 import { branchVerbs } from './branches/branchVerbs.ts';
 import type { Call, Handlers } from './call.ts';
@@ -190,7 +191,12 @@ export class Engine {
         stateLayers,
       ),
       ...branchVerbs(branches, this.#images, startImages),
-      ...artifactVerbs(this.#images, runtimes, home),
+      ...artifactVerbs(
+        this.#images,
+        runtimes,
+        new Ground({ images: this.#images, operations: operationStore, states, files, blobs }),
+        home,
+      ),
       ...removalVerbs(removal),
       ...doctorVerbs({
         home,

@@ -144,6 +144,39 @@ describe('what a run sees', () => {
     );
   });
 
+  test('the text before a run is what the run found: its state, its files, and a step before it', async () => {
+    write('edited', 'one\ntwo\n');
+    write('deep/er/gone', 'gone\n');
+    symlinkSync('edited', path.join(source, 'link'));
+    const { uuid } = await engine.client.call('upload', { content: 'uploaded\n' });
+    const child = await keep('sed -i s/two/2/ edited; rm deep/er/gone; ln -sf x link; echo more >> single', {
+      directory_state_id: await state(),
+      files: { '/app/single': uuid },
+    });
+    const { entries, against } = await engine.client.call('diff', { image: child, text: true });
+    const text = (file: string) => entries.find(entry => entry.path === file)?.text ?? '';
+    assert.match(text('/app/edited'), /^-two\n\+2$/m);
+    assert.match(text('/app/deep/er/gone'), /^-gone$/m);
+    assert.match(text('/app/single'), /^ uploaded\n\+more$/m);
+    const read = (file: string, found_by?: string) =>
+      engine.client.call('read_file', { image: against!, path: file, ...(found_by === undefined ? {} : { found_by }) });
+    assert.equal((await read('/app/edited', child)).content, 'one\ntwo\n');
+    await assert.rejects(read('/app/edited'), { code: 'path_not_found' }, 'the parent alone does not have it');
+    assert.equal((await read('/etc/passwd', child)).size, (await read('/etc/passwd')).size);
+    const link = await engine.client.call('stat_file', { image: against!, path: '/app/link', found_by: child });
+    assert.deepEqual([link.entry.link, link.target?.size], ['edited', 8]);
+
+    const steps = await engine.client.call('run', {
+      image,
+      cwd: '/app',
+      steps: ['echo first > edited', 'echo second > edited'],
+      directory_state_id: await state(),
+    });
+    assert.ok('result_image' in steps && steps.result_image !== null, JSON.stringify(steps));
+    const second = await engine.client.call('diff', { image: steps.result_image, text: true });
+    assert.match(second.entries.find(entry => entry.path === '/app/edited')?.text ?? '', /^-first\n\+second$/m);
+  });
+
   test('thrown away: the change is told, the image is the one before, the source untouched', async () => {
     write('f', 'before');
     const id = await state();

@@ -69,10 +69,10 @@ test('first start: import a base, run a file, keep a result, cancel a run', { ti
 
   await t.test('dark and high contrast', async () => {
     for (const [name, className] of Object.entries(themes)) {
-      await useTheme(editor, name, className);
+      await editor.useTheme(name, className);
       await editor.screenshot(`theme-${name}`);
     }
-    await useTheme(editor, 'Light Modern', 'vs');
+    await editor.useTheme('Light Modern', 'vs');
   });
 
   await t.test('the run goes on when the window is reloaded, and is shown again', async () => {
@@ -104,17 +104,6 @@ test('first start: import a base, run a file, keep a result, cancel a run', { ti
     assert.equal(operations[0]?.status, 'SUCCESS', JSON.stringify(operations[0]?.error));
   });
 });
-
-async function useTheme(editor: Editor, name: string, className: string): Promise<void> {
-  const { page } = editor;
-  await editor.command('Preferences: Color Theme');
-  const box = page.locator('.quick-input-widget input[type="text"]');
-  await box.fill(name);
-  await page.locator('.quick-input-list .monaco-list-row.focused').filter({ hasText: name }).waitFor();
-  await box.press('Enter');
-  await page.locator(`.monaco-workbench.${className}`).waitFor();
-  await page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
-}
 
 async function openSidebar(editor: Editor): Promise<void> {
   const tab = editor.page.getByRole('tab', { name: /^Coppice/ });

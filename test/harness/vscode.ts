@@ -115,6 +115,16 @@ export class Editor implements AsyncDisposable {
     await this.page.getByRole('tab', { name: path.basename(name) }).waitFor();
   }
 
+  /** `className`: the workbench's once the theme is there. */
+  async useTheme(name: string, className: string): Promise<void> {
+    await this.command('Preferences: Color Theme');
+    await this.#input.fill(name);
+    await this.page.locator('.quick-input-list .monaco-list-row.focused').filter({ hasText: name }).waitFor();
+    await this.#input.press('Enter');
+    await this.page.locator(`.monaco-workbench.${className}`).waitFor();
+    await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+  }
+
   /** The inside of the webview that is shown. */
   webview() {
     return this.page.frameLocator('iframe.webview.ready').frameLocator('#active-frame');

@@ -43,7 +43,7 @@ function sourceOf(name: string, entry: FileEntry): ArtifactSource {
 }
 
 /** What a name stands for when its last step is a link, or a link to a link. */
-export async function followed(files: ImageFiles, name: string): Promise<FileEntry> {
+export async function followed(files: Pick<ImageFiles, 'stat'>, name: string): Promise<FileEntry> {
   let entry = await files.stat(name);
   for (let links = 0; entry.type === 'link' && links < MAX_LINKS; links++)
     entry = await files.stat(path.posix.resolve(path.posix.dirname(entry.path), entry.link ?? ''));

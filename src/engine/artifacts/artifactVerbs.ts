@@ -7,13 +7,21 @@ import type { Runtimes } from '../runtimes.ts';
 import { followed } from './artifactSource.ts';
 import { compareImages } from './compareImages.ts';
 import { download } from './download.ts';
+import type { Ground } from './ground.ts';
 import { readFile } from './readFile.ts';
 
 type ArtifactVerb = 'list_files' | 'stat_file' | 'read_file' | 'grep' | 'diff' | 'download';
 
 /** Looking into images and taking things out of them; no container is started for any of it. */
-export function artifactVerbs(images: ImageStore, runtimes: Runtimes, home: string): Pick<Handlers, ArtifactVerb> {
+export function artifactVerbs(
+  images: ImageStore,
+  runtimes: Runtimes,
+  ground: Ground,
+  home: string,
+): Pick<Handlers, ArtifactVerb> {
   const filesOf = (image: ImageRecord) => runtimes.of(image).files(toRuntimeImage(image));
+  const filesFound = (image: ImageRecord, foundBy: string | undefined) =>
+    foundBy === undefined ? filesOf(image) : ground.of(images.resolve(foundBy, 'found_by'), filesOf(image));
   return {
     async list_files(request) {
       const image = images.resolve(request.image);
@@ -29,13 +37,13 @@ export function artifactVerbs(images: ImageStore, runtimes: Runtimes, home: stri
     },
     async stat_file(request) {
       const image = images.resolve(request.image);
-      const files = filesOf(image);
+      const files = filesFound(image, request.found_by);
       const entry = await files.stat(request.path);
       return { image: image.uuid, entry, target: await targetOf(files, entry) };
     },
     async read_file(request) {
       const image = images.resolve(request.image);
-      return readFile(filesOf(image), image.uuid, request);
+      return readFile(filesFound(image, request.found_by), image.uuid, request);
     },
     async grep(request, call) {
       const image = images.resolve(request.image);
@@ -49,7 +57,7 @@ export function artifactVerbs(images: ImageStore, runtimes: Runtimes, home: stri
       });
       return { image: image.uuid, matches: [...matches], truncated, files_searched: filesSearched };
     },
-    diff: (request, call) => compareImages(images, runtimes, request, call),
+    diff: (request, call) => compareImages(images, runtimes, ground, request, call),
     async download(request, call) {
       const image = images.resolve(request.image);
       images.touch(image.uuid);
@@ -58,12 +66,12 @@ export function artifactVerbs(images: ImageStore, runtimes: Runtimes, home: stri
   };
 }
 
-async function withTarget(files: ImageFiles, entry: FileEntry): Promise<FileEntry> {
+async function withTarget(files: Pick<ImageFiles, 'stat'>, entry: FileEntry): Promise<FileEntry> {
   return entry.type === 'link' ? { ...entry, stands_for: (await targetOf(files, entry))?.type ?? null } : entry;
 }
 
 /** null for what is no link, and for a link that leads nowhere. */
-async function targetOf(files: ImageFiles, entry: FileEntry): Promise<FileEntry | null> {
+async function targetOf(files: Pick<ImageFiles, 'stat'>, entry: FileEntry): Promise<FileEntry | null> {
   if (entry.type !== 'link') return null;
   try {
     return await followed(files, entry.path);

@@ -3,12 +3,14 @@ import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
 import type { Call } from '../call.ts';
 import { type ImageRecord, type ImageStore, toRuntimeImage } from '../images/imageStore.ts';
 import type { Runtimes } from '../runtimes.ts';
+import type { Ground } from './ground.ts';
 import { withText } from './textDiff.ts';
 
 /** The verb `diff`: what an image has that another, by default its parent, has not. */
 export async function compareImages(
   images: ImageStore,
   runtimes: Runtimes,
+  ground: Ground,
   request: VerbRequest<'diff'>,
   call: Call,
 ): Promise<VerbResult<'diff'>> {
@@ -26,7 +28,7 @@ export async function compareImages(
     image: image.uuid,
     against: against.uuid,
     entries: request.text
-      ? await withText(listed, runtime.files(before), runtime.files(after), call.signal)
+      ? await withText(listed, ground.of(image, runtime.files(before)), runtime.files(after), call.signal)
       : [...listed],
     total: entries.length,
     added_bytes: entries.reduce((sum, entry) => sum + (entry.change === 'D' ? 0 : entry.size), 0),

@@ -8,7 +8,7 @@ const REST_OF_CHARACTER = 3;
 
 /** One page of a file. Text never starts or ends inside a character; a page always moves on. */
 export async function readFile(
-  files: ImageFiles,
+  files: Pick<ImageFiles, 'read'>,
   image: string,
   request: VerbRequest<'read_file'>,
 ): Promise<VerbResult<'read_file'>> {

@@ -14,8 +14,8 @@ const MAX_MS = 50;
 /** Adds a unified diff to each changed file: null where one of the two is binary, too large or too different. */
 export async function withText(
   entries: readonly DiffEntry[],
-  before: ImageFiles,
-  after: ImageFiles,
+  before: Pick<ImageFiles, 'read'>,
+  after: Pick<ImageFiles, 'read'>,
   signal: AbortSignal,
 ): Promise<DiffEntry[]> {
   const result: DiffEntry[] = [];
@@ -31,7 +31,11 @@ export async function withText(
   return result;
 }
 
-async function textOf(entry: DiffEntry, before: ImageFiles, after: ImageFiles): Promise<string | null> {
+async function textOf(
+  entry: DiffEntry,
+  before: Pick<ImageFiles, 'read'>,
+  after: Pick<ImageFiles, 'read'>,
+): Promise<string | null> {
   if (Math.max(entry.size, entry.size_before) > MAX_FILE) return null;
   const [from, to] = await Promise.all([
     entry.change === 'A' ? '' : readText(before, entry.path),
@@ -43,7 +47,7 @@ async function textOf(entry: DiffEntry, before: ImageFiles, after: ImageFiles): 
   return unifiedDiff(entry, from, to);
 }
 
-async function readText(files: ImageFiles, path: string): Promise<string | null> {
+async function readText(files: Pick<ImageFiles, 'read'>, path: string): Promise<string | null> {
   try {
     const { bytes, size } = await files.read(path, 0, MAX_FILE);
     return size === bytes.length && isUtf8(bytes) && !bytes.includes(0) ? bytes.toString('utf8') : null;

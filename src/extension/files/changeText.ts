@@ -11,19 +11,24 @@ const MOST_TEXT = 2 * 1024 * 1024;
 const MOST_HASHED = 64 * 1024 * 1024;
 
 /** One side of a comparison, always as text: what is none is told in a line that differs when the file does. */
-export async function changeText(files: ImageFiles, { image, path }: ImagePlace): Promise<Uint8Array> {
-  const { entry } = await files.stat(image, path);
+export async function changeText(files: ImageFiles, place: ImagePlace): Promise<Uint8Array> {
+  try {
+    return await textOf(files, place);
+  } catch (thrown) {
+    const error = asCoppiceError(thrown);
+    // Private to the machine's root, or no longer kept: that it changed can be told, its content cannot.
+    if (error.code === 'path_not_found' || error.code === 'state_collected') return line(sentence(error.message));
+    throw error;
+  }
+}
+
+async function textOf(files: ImageFiles, { image, path, foundBy }: ImagePlace): Promise<Uint8Array> {
+  const { entry } = await files.stat(image, path, foundBy);
   if (entry.type === 'link') return line(`link to ${entry.link ?? ''}`);
   if (entry.type !== 'file') return line(entry.type === 'directory' ? 'folder' : 'device, socket or pipe');
   if (entry.size > MOST_HASHED) return line(`large file, ${facts(entry)}`);
-  try {
-    const bytes = await files.read(image, path, entry.size);
-    return entry.size <= MOST_TEXT && !isBinary(bytes) ? bytes : line(summary(bytes, entry));
-  } catch (error) {
-    // Private to the machine's root: that it changed can be told, its content cannot.
-    if (asCoppiceError(error).code === 'path_not_found') return line(sentence(asCoppiceError(error).message));
-    throw error;
-  }
+  const bytes = await files.read(image, path, entry.size, foundBy);
+  return entry.size <= MOST_TEXT && !isBinary(bytes) ? bytes : line(summary(bytes, entry));
 }
 
 /** As git and VS Code see it: a zero byte somewhere at the beginning. */

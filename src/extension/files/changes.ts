@@ -34,7 +34,7 @@ export function changesBetween({ entries }: { readonly entries: readonly DiffEnt
   return merged(entries.filter(entry => entry.type !== 'directory')).map(
     ({ path, had, has }): Change => [
       imageUri(after, path),
-      had ? changeUri(before, path) : undefined,
+      had ? changeUri(before, path, after) : undefined,
       has ? changeUri(after, path) : undefined,
     ],
   );
@@ -79,7 +79,7 @@ async function showChanges(title: string, changes: readonly Change[]): Promise<v
   }
   const shown = changes.slice(0, MOST_FILES);
   const count = `${changes.length} ${changes.length === 1 ? 'file' : 'files'}`;
-  await vscode.commands.executeCommand('vscode.changes', `${title} (${count})`, shown);
+  await vscode.commands.executeCommand('vscode.changes', title, shown);
   if (shown.length < changes.length) {
     void vscode.window.showInformationMessage(`${count} differ; the first ${shown.length} are shown.`);
   }
@@ -93,12 +93,12 @@ export async function showFileDiff(
   before: string,
   after: string,
 ): Promise<void> {
-  if ((await files.find(before, path)) === undefined) {
+  if ((await files.find(before, path, after)) === undefined) {
     void vscode.window.showInformationMessage(`${path} is new: ${await nameOf(connection, before)} does not have it.`);
     return;
   }
   const title = `${path.split('/').at(-1)} (${await nameOf(connection, before)} ↔ ${await nameOf(connection, after)})`;
-  await vscode.commands.executeCommand('vscode.diff', changeUri(before, path), changeUri(after, path), title);
+  await vscode.commands.executeCommand('vscode.diff', changeUri(before, path, after), changeUri(after, path), title);
 }
 
 export async function parentOf(connection: EngineConnection, image: string): Promise<string> {

@@ -37,7 +37,7 @@ export class ImageFileSystem extends Disposable implements vscode.FileSystemProv
 
   async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
     return this.#answer(uri, async place => {
-      const looked = await this.#files.stat(place.image, place.path);
+      const looked = await this.#files.stat(place.image, place.path, place.foundBy);
       const stat = statOf(looked);
       if (!place.asChange) return stat;
       return { ...stat, type: vscode.FileType.File, size: (await changeText(this.#files, place)).length };

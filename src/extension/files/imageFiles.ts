@@ -22,14 +22,15 @@ export class ImageFiles {
     this.#connection = connection;
   }
 
-  stat(image: string, path: string): Promise<Looked> {
-    return remembered(this.#looked, `${image}:${path}`, () => this.#connection.call('stat_file', { image, path }));
+  stat(image: string, path: string, foundBy?: string): Promise<Looked> {
+    const input = { image, path, ...found(foundBy) };
+    return remembered(this.#looked, `${image}:${foundBy}:${path}`, () => this.#connection.call('stat_file', input));
   }
 
   /** undefined: there is no such file. */
-  async find(image: string, path: string): Promise<Looked | undefined> {
+  async find(image: string, path: string, foundBy?: string): Promise<Looked | undefined> {
     try {
-      return await this.stat(image, path);
+      return await this.stat(image, path, foundBy);
     } catch (error) {
       if (error instanceof CoppiceError && NOT_THERE.has(error.code)) return undefined;
       throw error;
@@ -43,10 +44,10 @@ export class ImageFiles {
   }
 
   /** The whole file, a page at a time. */
-  async read(image: string, path: string, size: number): Promise<Uint8Array> {
+  async read(image: string, path: string, size: number, foundBy?: string): Promise<Uint8Array> {
     const bytes = new Uint8Array(size);
     for (let offset = 0; offset < size; ) {
-      const page = await this.#page(image, path, offset, Math.min(PAGE, size - offset));
+      const page = await this.#page({ image, path, ...found(foundBy) }, offset, Math.min(PAGE, size - offset));
       if (page.length === 0) return bytes.subarray(0, offset);
       bytes.set(page, offset);
       offset += page.length;
@@ -54,11 +55,17 @@ export class ImageFiles {
     return bytes;
   }
 
-  async #page(image: string, path: string, offset: number, length: number): Promise<Uint8Array> {
-    const { content } = await this.#connection.call('read_file', { image, path, offset, length, encoding: 'base64' });
+  async #page(
+    file: { readonly image: string; readonly path: string },
+    offset: number,
+    length: number,
+  ): Promise<Uint8Array> {
+    const { content } = await this.#connection.call('read_file', { ...file, offset, length, encoding: 'base64' });
     return Buffer.from(content, 'base64');
   }
 }
+
+const found = (by: string | undefined) => (by === undefined ? {} : { found_by: by });
 
 /** What a link leads to, else the path itself. */
 export const meant = ({ entry, target }: Looked): FileEntry => target ?? entry;

@@ -11,17 +11,26 @@ export function imageUri(image: string, path: string): vscode.Uri {
   return vscode.Uri.from({ scheme: IMAGE_SCHEME, authority: image, path: path.startsWith('/') ? path : `/${path}` });
 }
 
-export const changeUri = (image: string, path: string): vscode.Uri => imageUri(image, path).with({ query: AS_CHANGE });
+/** `foundBy`: as the run that made that image found it, with its directory state laid over. */
+export const changeUri = (image: string, path: string, foundBy?: string): vscode.Uri =>
+  imageUri(image, path).with({ query: foundBy === undefined ? AS_CHANGE : `${AS_CHANGE}=${foundBy}` });
 
 export interface ImagePlace {
   readonly image: string;
   readonly path: string;
   readonly asChange: boolean;
+  readonly foundBy?: string;
 }
 
 /** Paths inside images have `/` on every system: `fsPath` would turn it round on Windows. */
 export function placeOfUri(uri: vscode.Uri): ImagePlace {
   if (uri.scheme !== IMAGE_SCHEME || uri.authority === '')
     throw new CoppiceError('invalid_input', `${uri.toString()} is no file of an image`);
-  return { image: uri.authority, path: uri.path === '' ? '/' : uri.path, asChange: uri.query === AS_CHANGE };
+  const [word, foundBy] = uri.query.split('=');
+  return {
+    image: uri.authority,
+    path: uri.path === '' ? '/' : uri.path,
+    asChange: word === AS_CHANGE,
+    ...(foundBy ? { foundBy } : {}),
+  };
 }

@@ -50,7 +50,15 @@ export const listFilesResult = z.object({
   total: z.number(),
 });
 
-export const statFileInput = z.strictObject({ image: common.imageReference, path: common.imagePath });
+const foundBy = common.imageReference
+  .optional()
+  .describe('As the run that made this image found it: with its directory state and files laid over `image`');
+
+export const statFileInput = z.strictObject({
+  image: common.imageReference,
+  path: common.imagePath,
+  found_by: foundBy,
+});
 export const statFileResult = z.object({
   image: z.string(),
   entry: fileEntry.describe('The path itself, a link as a link'),
@@ -62,6 +70,7 @@ export const statFileResult = z.object({
 export const readFileInput = z.strictObject({
   image: common.imageReference,
   path: common.imagePath,
+  found_by: foundBy,
   offset: common.offset,
   length: z.number().int().min(1).max(16_777_216).default(65_536),
   encoding: z.enum(['auto', 'text', 'base64']).default('auto').describe('auto: text when it is UTF-8, else base64'),
