@@ -11,6 +11,8 @@ export interface EngineLocation {
   readonly script: string;
   /** false: only connect to an engine that already runs. */
   readonly start: boolean;
+  /** For an engine that is started, over what this process has. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 const START_TIMEOUT_MS = 20_000;
@@ -78,7 +80,7 @@ function launch(location: EngineLocation, ended: (failure: string | undefined) =
     // Only what keeps it from starting is said there; afterwards it has its log.
     stdio: ['ignore', 'ignore', 'pipe'],
     cwd: '/',
-    env: engineEnvironment(process.env),
+    env: engineEnvironment({ ...process.env, ...location.env }),
   });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -7,10 +7,12 @@ export const container = { id: 'coppice', title: 'Coppice', icon: 'media/coppice
 
 export const views = {
   images: { id: 'coppice.images', name: 'Images' },
+  lineage: { id: 'coppice.lineage', name: 'Lineage' },
   operations: { id: 'coppice.operations', name: 'Operations' },
   /** Only while some image's files are browsed. */
   files: { id: 'coppice.files', name: 'Image Files', when: 'coppice.browsing' },
 } as const;
+export type ViewId = (typeof views)[keyof typeof views]['id'];
 
 /** The webview of `panel/`; its type wakes the extension to restore it. */
 export const panel = { type: 'coppice.parallelRuns', title: 'Parallel Runs' } as const;
@@ -20,6 +22,7 @@ export const contextKeys = {
   engine: 'coppice.engine',
   /** Set once a view knows what the engine holds: before, nothing is said to be missing. */
   imagesLoaded: 'coppice.imagesLoaded',
+  lineageLoaded: 'coppice.lineageLoaded',
   operationsLoaded: 'coppice.operationsLoaded',
   /** Set while the files of some image are browsed. */
   browsing: 'coppice.browsing',
@@ -27,19 +30,27 @@ export const contextKeys = {
   runnable: 'coppice.runnable',
 } as const;
 
-/** What a tree item is, for `viewItem` in menus: words that a `=~` can look for. */
-export const itemKinds = {
+/** What a tree item is, for `viewItem` in menus: words that a `=~` looks for. */
+export const itemWords = {
   image: 'image',
-  taggedImage: 'image tagged',
-  waiting: 'operation live',
-  running: 'operation live',
-  finished: 'operation finished',
-  finishedWithImage: 'operation finished kept',
-  imageRoot: 'files root',
-  imageFolder: 'files folder',
-  imageFile: 'files file',
+  tagged: 'tagged',
+  /** Has a parent. */
+  child: 'child',
+  /** An operation of ours made it. */
+  made: 'made',
+  operation: 'operation',
+  live: 'live',
+  finished: 'finished',
+  /** A run whose changes became an image. */
+  kept: 'kept',
+  hasImage: 'hasImage',
+  again: 'again',
+  /** Anything inside an image, and which kind of it. */
+  files: 'files',
+  root: 'root',
+  folder: 'folder',
+  file: 'file',
 } as const;
-export type ItemKind = (typeof itemKinds)[keyof typeof itemKinds];
 
 export interface CommandText {
   readonly title: string;
@@ -59,7 +70,12 @@ export const commands = {
     icon: '$(run-all)',
     enablement: TRUSTED,
   },
-  'coppice.runHere': { title: 'Run Active File in This Image', icon: '$(play)', enablement: TRUSTED, palette: false },
+  'coppice.runWithArguments': { title: 'Run in Sandbox with Arguments…', enablement: TRUSTED },
+  'coppice.runInBackground': { title: 'Run in Sandbox in Background', enablement: TRUSTED },
+  'coppice.runSelection': { title: 'Run Selection in Sandbox', enablement: TRUSTED },
+  'coppice.runScript': { title: 'Run Script or Make Target in Sandbox…', icon: '$(tools)', enablement: TRUSTED },
+  'coppice.runCommand': { title: 'Run Command in Sandbox…', icon: '$(play)', enablement: TRUSTED },
+  'coppice.runHere': { title: 'Run in This Image…', icon: '$(play)', enablement: TRUSTED, palette: false },
   'coppice.openParallelRuns': { title: 'Parallel Runs', icon: '$(run-all)' },
   'coppice.openInParallelRuns': { title: 'Open in Parallel Runs', icon: '$(graph)', palette: false },
   'coppice.runManyHere': {
@@ -68,17 +84,32 @@ export const commands = {
     enablement: TRUSTED,
     palette: false,
   },
+  'coppice.shell': { title: 'Open Shell in Sandbox', icon: '$(terminal)', enablement: TRUSTED },
+  'coppice.shellHere': { title: 'Open Shell in This Image', icon: '$(terminal)', enablement: TRUSTED, palette: false },
+  'coppice.chooseImage': { title: 'Choose Image for Runs…', icon: '$(layers)', enablement: TRUSTED },
+  'coppice.changeRunner': { title: 'Change the Command for This Kind of File…', enablement: TRUSTED },
   'coppice.importHost': { title: 'Import This Machine (host:)', icon: '$(vm)' },
   'coppice.importImage': { title: 'Import Image…', icon: '$(add)' },
+  'coppice.signIn': { title: 'Sign In to Registry…', icon: '$(key)' },
   'coppice.copyUuid': { title: 'Copy UUID', icon: '$(copy)', palette: false },
   'coppice.tagImage': { title: 'Tag…', icon: '$(tag)', palette: false },
   'coppice.untagImage': { title: 'Remove Tag', palette: false },
-  'coppice.showLineage': { title: 'Show Lineage', icon: '$(type-hierarchy)', palette: false },
-  'coppice.removeImage': { title: 'Remove Image…', icon: '$(trash)', palette: false },
+  'coppice.showLineage': { title: 'Reveal in Lineage', icon: '$(type-hierarchy)', palette: false },
+  'coppice.copyScript': { title: 'Copy as Shell Script', palette: false },
+  'coppice.copyDockerfile': { title: 'Copy as Dockerfile', palette: false },
+  'coppice.revealOperation': { title: 'Reveal Operation', palette: false },
+  'coppice.removeImage': { title: 'Remove…', icon: '$(trash)', palette: false },
+  'coppice.cleanUp': { title: 'Clean Up Images…', icon: '$(clear-all)' },
   'coppice.moreImages': { title: 'Show More Images', palette: false },
+  'coppice.earlierImages': { title: 'Show Earlier Images', palette: false },
   'coppice.openOutput': { title: 'Open Output', icon: '$(output)', palette: false },
   'coppice.cancelOperation': { title: 'Cancel', icon: '$(debug-stop)', palette: false },
-  'coppice.showResultImage': { title: 'Show Lineage of the Result', icon: '$(type-hierarchy)', palette: false },
+  'coppice.cancelAll': { title: 'Cancel All Operations…', icon: '$(debug-stop)' },
+  'coppice.runAgain': { title: 'Run Again', icon: '$(debug-rerun)', enablement: TRUSTED, palette: false },
+  'coppice.showResultImage': { title: 'Reveal Result in Lineage', icon: '$(type-hierarchy)', palette: false },
+  'coppice.showStartImage': { title: 'Reveal Its Image in Lineage', palette: false },
+  'coppice.copyOperationId': { title: 'Copy Operation ID', palette: false },
+  'coppice.moreOperations': { title: 'Show More Operations', palette: false },
   'coppice.syncNow': { title: 'Sync Now', icon: '$(sync)', enablement: TRUSTED },
   'coppice.pauseSync': { title: 'Pause or Resume Auto-Sync', enablement: TRUSTED },
   'coppice.showExcluded': { title: 'Show Files Excluded from Sync', enablement: TRUSTED },
@@ -106,7 +137,8 @@ export const commands = {
   'coppice.showLog': { title: 'Show Log' },
   'coppice.showEngineLog': { title: 'Show Engine Log' },
   'coppice.setUpAgent': { title: 'Set Up Coppice for…', icon: '$(hubot)', enablement: TRUSTED },
-  'coppice.doctor': { title: 'Check the Engine (Doctor)' },
+  'coppice.doctor': { title: 'Check the Engine (Doctor)', icon: '$(pulse)' },
+  'coppice.walkthrough': { title: 'Get Started' },
 } as const satisfies Record<`coppice.${string}`, CommandText>;
 export type CommandId = keyof typeof commands;
 
@@ -119,13 +151,16 @@ export type Network = (typeof networks)[number];
 /** A file's name or extension → the command that runs it; the file's path is appended. */
 export type Runners = Readonly<Record<string, string>>;
 
+export const runtimes = ['auto', 'native', 'docker'] as const;
+export type RuntimeChoice = (typeof runtimes)[number];
+
 export const settings = {
   'coppice.image': {
     default: '' as string,
     schema: { type: 'string' },
     scope: 'resource',
     description:
-      'The image that **Run in Sandbox** starts from: `tag:NAME`, `branch:NAME` or a UUID. Empty: the head of the checked-out branch, else the default base image.',
+      'The image that **Run in Sandbox** starts from: `tag:NAME`, `branch:NAME` or a UUID. Empty: the head of the checked-out branch; where there is none, you are asked once.',
   },
   'coppice.runners': {
     default: {
@@ -144,15 +179,27 @@ export const settings = {
       '.R': 'Rscript',
       '.awk': 'awk -f',
       '.go': 'go run',
-      Makefile: 'make -f',
-      makefile: 'make -f',
-      GNUmakefile: 'make -f',
     } as Runners,
     schema: { type: 'object', additionalProperties: { type: 'string' } },
     scope: 'resource',
     restricted: true,
     description:
-      'The command that runs a file, by its name (`Makefile`) or extension (`.py`). The file’s path is appended. Other files run by their `#!` line.',
+      'The command that runs a file, by its name (`Rakefile`) or extension (`.py`). The file’s path is appended. Other files run by their `#!` line; of a `package.json` or `Makefile` you choose a script or target.',
+  },
+  'coppice.runtime': {
+    default: 'auto' as RuntimeChoice,
+    schema: {
+      type: 'string',
+      enum: runtimes,
+      enumDescriptions: [
+        'Native where it works, else Docker.',
+        'Namespaces of this machine: no daemon, no root, starts in milliseconds. Linux only.',
+        'Docker or Podman.',
+      ],
+    },
+    scope: 'machine',
+    description:
+      'What runs sandboxes of images that are imported from now on. Each image stays with the runtime it was imported for. An engine that runs already takes it for imports only.',
   },
   'coppice.network': {
     default: 'nat' as Network,

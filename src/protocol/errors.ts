@@ -83,6 +83,11 @@ export class CoppiceError extends Error {
     this.data = details.data;
   }
 
+  /** Bundles that work together have a class of their own each; their errors are all of this kind. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && value.name === 'CoppiceError' && 'code' in value;
+  }
+
   static from(wire: WireError): CoppiceError {
     return new CoppiceError(wire.code, wire.message, {
       ...(wire.field === undefined ? {} : { field: wire.field }),
@@ -92,14 +97,9 @@ export class CoppiceError extends Error {
   }
 }
 
-/** Bundles that work together have a class of their own each. */
-function isCoppiceError(error: unknown): error is CoppiceError {
-  return error instanceof CoppiceError || (error instanceof Error && error.name === 'CoppiceError' && 'code' in error);
-}
-
 /** Any thrown value in its wire form; what is not ours becomes `internal`, disk-full and cancellation are recognised. */
 export function toWireError(error: unknown): WireError {
-  if (isCoppiceError(error)) {
+  if (error instanceof CoppiceError) {
     return {
       code: error.code,
       message: error.message,

@@ -44,7 +44,8 @@ export async function runHostTests(asked: HostRun): Promise<readonly TestResult[
     // The smoke-test driver's page ignores tokens; it lives for seconds and is alone on its port.
     open: true,
     flags: ['--enable-smoke-test-driver', '--disable-workspace-trust'],
-    env: { ...home.env, TMPDIR: temporary.path },
+    // With an image to start from nobody is asked for one.
+    env: { ...home.env, COPPICE_IMAGE: 'host:', TMPDIR: temporary.path },
   });
   parts.defer(() => server.dispose());
   const { page } = parts.use(await openPage(temporary.path));

@@ -50,7 +50,8 @@ export async function serveWithVsix(test: TestContext | undefined, options: Edit
     dataFolder,
     flags: options.trustPrompt ? [] : ['--disable-workspace-trust'],
     // VS Code's own extensions leave folders there.
-    env: { ...home.env, TMPDIR: temporary.path, ...options.env },
+    // With an image to start from nobody is asked for one.
+    env: { ...home.env, COPPICE_IMAGE: 'host:', TMPDIR: temporary.path, ...options.env },
   });
   parts.defer(() => server.dispose());
   const { page } = parts.use(await openPage(temporary.path));

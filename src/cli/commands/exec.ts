@@ -1,11 +1,12 @@
 import type { EngineClient } from '../../client/engineClient.ts';
+import { followProcess, newProcessId } from '../../client/followProcess.ts';
 import type { ProcessView } from '../../protocol/schemas/sandboxes.ts';
 import { defineCommand } from '../command.ts';
 import { EXIT, exitCodeOfProcess } from '../exitCode.ts';
 import { numberOption, pairsOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
 import { fullSandboxId } from '../references.ts';
-import { followProcess, newProcessId, runInTerminal, sendInput } from '../terminalSession.ts';
+import { runInTerminal, sendInput } from '../terminalSession.ts';
 import { UsageError } from '../usageError.ts';
 
 export const exec = defineCommand({

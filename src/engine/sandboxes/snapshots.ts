@@ -27,7 +27,7 @@ export class Snapshots {
       const { id } = this.#operations.start(
         {
           kind: 'snapshot',
-          title: titleOf(sandbox),
+          title: request.title ?? `snapshot ${sandbox.id}`,
           image: parent,
           input: { ...request },
           disposable: false,
@@ -59,7 +59,7 @@ export class Snapshots {
     if (!commit.changed) return this.#unchanged(sandbox, base, tag, job);
     return this.#kept(
       sandbox,
-      { ...derived(sandbox, base, job), uuid, data: commit.data, parent, size: commit.size ?? 0 },
+      { ...derived(base, job), uuid, data: commit.data, parent, size: commit.size ?? 0 },
       tag,
       true,
     );
@@ -69,7 +69,7 @@ export class Snapshots {
   #unchanged(sandbox: Sandbox, base: ImageRecord, tag: string | undefined, job: Job): Outcome {
     const current = this.#images.find(base.uuid)?.tag ?? null;
     if (tag !== undefined && current !== null && current !== tag) {
-      const twin = { ...derived(sandbox, base, job), uuid: randomUUID(), data: base.data, parent: base.uuid, size: 0 };
+      const twin = { ...derived(base, job), uuid: randomUUID(), data: base.data, parent: base.uuid, size: 0 };
       return this.#kept(sandbox, twin, tag, false);
     }
     let untagged: string | null = null;
@@ -115,10 +115,7 @@ export class Snapshots {
   }
 }
 
-const titleOf = (sandbox: Sandbox): string => `snapshot ${sandbox.id}`;
-
 function derived(
-  sandbox: Sandbox,
   base: ImageRecord,
   job: Job,
 ): Pick<NewImage, 'runtime' | 'config' | 'operationId' | 'command' | 'exitCode' | 'source' | 'digest'> {
@@ -126,7 +123,7 @@ function derived(
     runtime: base.runtime,
     config: base.config,
     operationId: job.operation.id,
-    command: titleOf(sandbox),
+    command: job.operation.title,
     exitCode: null,
     source: null,
     digest: null,

@@ -3,12 +3,16 @@ import { type CommandId, commands } from '../contributions.ts';
 
 const OFFERED: readonly (CommandId | `${string}.focus`)[] = [
   'coppice.runInSandbox',
-  'coppice.runInSandboxAndKeep',
+  'coppice.runScript',
+  'coppice.runCommand',
+  'coppice.shell',
+  'coppice.chooseImage',
   'coppice.checkout',
   'coppice.newBranch',
   'coppice.rollback',
   'coppice.importImage',
   'coppice.images.focus',
+  'coppice.lineage.focus',
   'coppice.operations.focus',
   'coppice.setUpAgent',
   'coppice.doctor',
@@ -17,6 +21,7 @@ const OFFERED: readonly (CommandId | `${string}.focus`)[] = [
 ];
 const FOCUS: Readonly<Record<string, string>> = {
   'coppice.images.focus': '$(layers) Show Images',
+  'coppice.lineage.focus': '$(type-hierarchy) Show Lineage',
   'coppice.operations.focus': '$(list-unordered) Show Operations',
 };
 

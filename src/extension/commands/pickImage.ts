@@ -36,15 +36,7 @@ export async function pickImage(
     images
       .filter(image => image.uuid !== except)
       .toSorted((a, b) => Number(a.tag === null) - Number(b.tag === null) || b.created_at.localeCompare(a.created_at))
-      .map(image => ({
-        label: `${image.tag === null ? '$(layers)' : '$(tag)'} ${imageName(image)}`,
-        description: [
-          ...image.branches.map(name => `⎇ ${name}`),
-          age(image.created_at, Date.now()),
-          shortId(image.uuid),
-        ].join(' · '),
-        image,
-      })),
+      .map(pickItem),
   );
   const chosen = await vscode.window.showQuickPick(images, {
     title,
@@ -52,4 +44,17 @@ export async function pickImage(
     placeHolder: 'Which image?',
   });
   return chosen?.image;
+}
+
+/** An image as an entry of a pick list. */
+export function pickItem(image: ImageView) {
+  return {
+    label: `${image.tag === null ? '$(git-commit)' : '$(tag)'} ${imageName(image)}`,
+    description: [
+      ...image.branches.map(name => `⎇ ${name}`),
+      age(image.created_at, Date.now()),
+      shortId(image.uuid),
+    ].join(' · '),
+    image,
+  };
 }

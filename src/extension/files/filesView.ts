@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { FileEntry } from '../../protocol/schemas/files.ts';
-import { contextKeys, itemKinds, views } from '../contributions.ts';
+import { contextKeys, itemWords, views } from '../contributions.ts';
 import { Disposable } from '../disposable.ts';
 import { byteSize } from '../views/labels.ts';
 import type { ImageFiles } from './imageFiles.ts';
@@ -81,8 +81,7 @@ export class FilesView extends Disposable implements vscode.TreeDataProvider<Fil
     item.id = `${row.image.uuid}${row.path}${row.kind === 'more' ? '\0' : ''}`;
     if (row.kind === 'more') return item;
     const uri = imageUri(row.image.uuid, row.path);
-    item.contextValue =
-      itemKinds[row.kind === 'root' ? 'imageRoot' : row.kind === 'folder' ? 'imageFolder' : 'imageFile'];
+    item.contextValue = `${itemWords.files} ${itemWords[row.kind === 'root' || row.kind === 'folder' ? row.kind : 'file']}`;
     if (row.kind === 'root') item.iconPath = new vscode.ThemeIcon('layers');
     else {
       item.resourceUri = uri;

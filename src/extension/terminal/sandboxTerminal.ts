@@ -6,13 +6,15 @@ import type { StreamName } from '../../protocol/events.ts';
 import type { OperationResult } from '../../protocol/schemas/operations.ts';
 import type { VerbInput } from '../../protocol/verbs.ts';
 import { asCoppiceError, type EngineConnection } from '../engineConnection.ts';
-import { cancelledLine, endLine, failure, grey, startLine } from './lines.ts';
+import { cancelledLine, endLine, failure, failureLine, grey, notice, startLine, taskEndLine } from './lines.ts';
 
 export interface SandboxCommand {
   /** The terminal's name. */
   readonly name: string;
   /** What is shown as the command line. */
   readonly title: string;
+  /** true: it closes with the exit code when it has ended, as a task does. */
+  readonly once?: true;
   /** Made anew for each run, so that a run again takes the files as they are then. */
   prepare(progress: Preparation): Promise<VerbInput<'run'>>;
 }
@@ -25,6 +27,8 @@ export interface Preparation {
   readonly say: (text: string) => void;
 }
 
+/** Of what was cancelled, timed out or never began. */
+const FAILED = 1;
 const LONGEST_WAIT_S = 604_800;
 const CTRL_C = '\u0003';
 const CTRL_D = '\u0004';
@@ -35,7 +39,7 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
   readonly #connection: EngineConnection;
   readonly #log: vscode.LogOutputChannel;
   readonly #written = new vscode.EventEmitter<string>();
-  readonly #closed = new vscode.EventEmitter<void>();
+  readonly #closed = new vscode.EventEmitter<number | undefined>();
   readonly #command: SandboxCommand;
   #running = false;
   #operation: string | undefined;
@@ -70,7 +74,7 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
     else if (this.#running)
       return; // A run has no standard input of its own yet.
     else if (data === '\r') void this.run();
-    else if (data === CTRL_C || data === CTRL_D) this.#closed.fire();
+    else if (data === CTRL_C || data === CTRL_D) this.#closed.fire(undefined);
   }
 
   async run(): Promise<void> {
@@ -79,13 +83,17 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
     this.#abort = new AbortController();
     this.#operation = undefined;
     this.#line(startLine(this.#command.title));
+    let code = FAILED;
     try {
-      this.#end(await this.#start());
+      const operation = await this.#start();
+      this.#end(operation);
+      code = operation.status === 'SUCCESS' ? 0 : operation.exit_code || FAILED;
     } catch (error) {
       this.#fail(asCoppiceError(error));
     } finally {
       this.#running = false;
     }
+    if (this.#command.once) this.#closed.fire(code);
   }
 
   async cancel(): Promise<void> {
@@ -129,12 +137,13 @@ export class SandboxTerminal implements vscode.Pseudoterminal {
   }
 
   #end(operation: OperationResult): void {
-    this.#line(endLine(operation));
+    this.#line(this.#command.once ? taskEndLine(operation) : endLine(operation));
   }
 
   #fail(error: CoppiceError): void {
     if (error.code !== 'cancelled') this.#log.error(`${this.#command.title}: ${error.message} ${error.fix ?? ''}`);
-    this.#line(error.code === 'cancelled' ? cancelledLine() : failure(error));
+    if (this.#command.once) this.#line(error.code === 'cancelled' ? notice('⊘ cancelled') : failureLine(error));
+    else this.#line(error.code === 'cancelled' ? cancelledLine() : failure(error));
   }
 
   /** A line of our own, never glued to the program's last one. */

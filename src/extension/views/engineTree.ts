@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { CoppiceError } from '../../protocol/errors.ts';
 import type { EngineEvent } from '../../protocol/events.ts';
-import type { CommandId } from '../contributions.ts';
+import { type CommandId, type ViewId, views } from '../contributions.ts';
 import { Disposable } from '../disposable.ts';
 import { asCoppiceError, type EngineConnection } from '../engineConnection.ts';
 import { sentence } from './labels.ts';
@@ -24,6 +24,7 @@ const FIRE_AFTER_MS = 60;
 export abstract class EngineTree extends Disposable implements vscode.TreeDataProvider<Row> {
   readonly #changed = this._register(new vscode.EventEmitter<readonly Row[] | undefined>());
   readonly #pending = new Set<Row>();
+  readonly id: ViewId;
   readonly #connection: EngineConnection;
   readonly #view: vscode.TreeView<Row>;
   readonly #loadedKey: string;
@@ -36,14 +37,15 @@ export abstract class EngineTree extends Disposable implements vscode.TreeDataPr
 
   readonly onDidChangeTreeData = this.#changed.event as vscode.Event<Row[] | undefined>;
 
-  constructor(connection: EngineConnection, viewId: string, loadedKey: string, multiSelect: boolean) {
+  constructor(connection: EngineConnection, viewId: ViewId, loadedKey: string, multiSelect: boolean) {
     super();
+    this.id = viewId;
     this.#connection = connection;
     this.#loadedKey = loadedKey;
     this.#view = this._register(
       vscode.window.createTreeView<Row>(viewId, {
         treeDataProvider: this,
-        showCollapseAll: false,
+        showCollapseAll: viewId === views.lineage.id,
         canSelectMany: multiSelect,
       }),
     );
@@ -67,19 +69,29 @@ export abstract class EngineTree extends Disposable implements vscode.TreeDataPr
   /** Called every second while visible, to name rows whose words depend on the time. */
   protected abstract tick(now: number): void;
 
+  get selection(): readonly Row[] {
+    return this.#view.selection;
+  }
+
   protected get view(): vscode.TreeView<Row> {
     return this.#view;
   }
 
   protected rowChanged(row: Row): void {
     this.#pending.add(row);
-    this.#timer ??= setTimeout(() => this.#flush(), FIRE_AFTER_MS);
+    this.#timer ??= setTimeout(() => this.flush(), FIRE_AFTER_MS);
   }
 
   /** The roots themselves came or went. */
   protected rootsChanged(): void {
     this.#pending.clear();
     this.#changed.fire(undefined);
+  }
+
+  /** Resolves when what is shown is loaded. */
+  protected async ready(): Promise<void> {
+    if (!this.#fresh) await this.#loadOnce();
+    if (this.#trouble) throw this.#trouble;
   }
 
   refresh(): void {
@@ -166,7 +178,9 @@ export abstract class EngineTree extends Disposable implements vscode.TreeDataPr
     if (this.#fresh && !this.#trouble) this.take(event);
   }
 
-  #flush(): void {
+  /** Fires what has changed until now. */
+  protected flush(): void {
+    clearTimeout(this.#timer);
     this.#timer = undefined;
     const rows = [...this.#pending];
     this.#pending.clear();
@@ -192,16 +206,16 @@ function troubleRows(error: CoppiceError): Row[] {
   ];
 }
 
-export function leaf(id: string, label: string, icon: vscode.ThemeIcon, command?: CommandId): Row {
+export function leaf(id: string, label: string, icon: vscode.ThemeIcon, command: CommandId, parent?: Row): Row {
   return {
     id,
-    parent: undefined,
+    parent,
     children: () => [],
     item: () => {
       const item = new vscode.TreeItem(label);
       item.iconPath = icon;
       item.tooltip = label;
-      if (command) item.command = { command, title: label };
+      item.command = { command, title: label };
       return item;
     },
   };

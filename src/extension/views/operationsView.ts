@@ -1,7 +1,8 @@
 import * as vscode from 'vscode';
+import { CoppiceError } from '../../protocol/errors.ts';
 import type { EngineEvent } from '../../protocol/events.ts';
 import type { OperationView } from '../../protocol/schemas/operations.ts';
-import { contextKeys, itemKinds, views } from '../contributions.ts';
+import { contextKeys, itemWords, views } from '../contributions.ts';
 import { outputUri } from '../documents/outputDocuments.ts';
 import type { EngineConnection } from '../engineConnection.ts';
 import type { LiveOperations } from '../liveOperations.ts';
@@ -18,23 +19,60 @@ import {
   runningTime,
   shortId,
 } from './labels.ts';
+import { type ItemRow, RowGroup } from './rowGroup.ts';
 
 const LIVE_LIMIT = 1000;
-const FINISHED_LIMIT = 100;
+const STEP = 100;
+const MOST_SHOWN = 5000;
 
 /** Operations: running and waiting ones live, then the latest finished ones. */
 export class OperationsView extends EngineTree {
   readonly #connection: EngineConnection;
-  readonly #groups: Readonly<Record<OperationGroup, OperationRows>> = {
-    running: new OperationRows('running', 'Running', vscode.TreeItemCollapsibleState.Expanded),
-    waiting: new OperationRows('waiting', 'Waiting', vscode.TreeItemCollapsibleState.Collapsed),
-    finished: new OperationRows('finished', 'Finished', vscode.TreeItemCollapsibleState.Expanded),
+  readonly #groups: Readonly<Record<OperationGroup, RowGroup<OperationView, OperationRow>>> = {
+    running: operationGroupRows('running', 'Running', vscode.TreeItemCollapsibleState.Expanded),
+    waiting: operationGroupRows('waiting', 'Waiting', vscode.TreeItemCollapsibleState.Collapsed),
+    finished: operationGroupRows('finished', 'Finished', vscode.TreeItemCollapsibleState.Expanded),
   };
+  #limit = STEP;
 
   constructor(connection: EngineConnection, live: LiveOperations) {
     super(connection, views.operations.id, contextKeys.operationsLoaded, true);
     this.#connection = connection;
     this._register(live.onDidChange(count => this.#showBadge(count)));
+  }
+
+  showMore(): void {
+    this.#limit += STEP * 5;
+    this.refresh();
+  }
+
+  /** Shows an operation in its place, if it is among those that are loaded. */
+  async reveal(id: string): Promise<void> {
+    await vscode.commands.executeCommand(`${views.operations.id}.focus`);
+    await this.ready();
+    const row = this.#find(id) ?? (await this.#loadAsFarAs(id));
+    this.flush();
+    await this.view.reveal(row, { select: true, focus: true });
+  }
+
+  #find(id: string): OperationRow | undefined {
+    return Object.values(this.#groups)
+      .map(group => group.row(id))
+      .find(row => row !== undefined);
+  }
+
+  /** An old one: all that are younger are loaded with it. */
+  async #loadAsFarAs(id: string): Promise<OperationRow> {
+    const { created_at } = await this.#connection.call('get_operation', { operation_id: id, truncate_output_at: 0 });
+    const { total } = await this.#connection.call('list_operations', { since: created_at, limit: 1 });
+    this.#limit = Math.max(this.#limit, Math.min(total + 1, MOST_SHOWN));
+    this.refresh();
+    await this.ready();
+    const row = this.#find(id);
+    if (row) return row;
+    throw new CoppiceError('invalid_input', `operation ${id} is too old for the tree: ${MOST_SHOWN} younger ones are`, {
+      fix: `In a terminal: coppice output ${id}.`,
+    });
   }
 
   #showBadge(count: number): void {
@@ -45,12 +83,12 @@ export class OperationsView extends EngineTree {
   protected async load(): Promise<void> {
     const [live, finished] = await Promise.all([
       this.#connection.call('list_operations', { status: ['PENDING', 'EXECUTING'], limit: LIVE_LIMIT }),
-      this.#connection.call('list_operations', { status: ['SUCCESS', 'FAILED', 'CANCELLED'], limit: FINISHED_LIMIT }),
+      this.#connection.call('list_operations', { status: ['SUCCESS', 'FAILED', 'CANCELLED'], limit: this.#limit }),
     ]);
-    const all = [...live.operations, ...finished.operations];
-    for (const group of Object.values(this.#groups)) {
-      group.replace(all.filter(operation => operationGroup(operation) === group.id));
-    }
+    const of = (group: OperationGroup) => live.operations.filter(operation => operationGroup(operation) === group);
+    this.#groups.running.replace(of('running'));
+    this.#groups.waiting.replace(of('waiting'), of('waiting').length + live.total - live.operations.length);
+    this.#groups.finished.replace(finished.operations, finished.total);
   }
 
   protected roots(): readonly Row[] {
@@ -63,13 +101,13 @@ export class OperationsView extends EngineTree {
     const home = this.#groups[operationGroup(operation)];
     const before = this.roots().length;
     const left = Object.values(this.#groups).filter(group => group !== home && group.remove(operation.operation_id));
-    const effect = home.put(operation);
+    const effect = home.put(operation, home === this.#groups.finished ? this.#limit : undefined);
     if (this.roots().length !== before) {
       this.rootsChanged();
       return;
     }
     for (const group of left) this.rowChanged(group);
-    this.rowChanged(effect === 'group' ? home : home.row(operation.operation_id)!);
+    this.rowChanged(effect === 'group' ? home : (home.row(operation.operation_id) ?? home));
   }
 
   protected tick(now: number): void {
@@ -78,77 +116,37 @@ export class OperationsView extends EngineTree {
   }
 }
 
-class OperationRows implements Row {
-  readonly id: OperationGroup;
-  readonly parent = undefined;
-  readonly #label: string;
-  readonly #state: vscode.TreeItemCollapsibleState;
-  #rows: readonly OperationRow[] = [];
-
-  constructor(id: OperationGroup, label: string, state: vscode.TreeItemCollapsibleState) {
-    this.id = id;
-    this.#label = label;
-    this.#state = state;
-  }
-
-  get size(): number {
-    return this.#rows.length;
-  }
-  get rows(): readonly OperationRow[] {
-    return this.#rows;
-  }
-  row(id: string): OperationRow | undefined {
-    return this.#rows.find(row => row.operation.operation_id === id);
-  }
-
-  replace(operations: readonly OperationView[]): void {
-    this.#rows = operations
-      .map(operation => this.row(operation.operation_id)?.update(operation) ?? new OperationRow(operation, this))
-      .toSorted(newestFirst);
-  }
-
-  put(operation: OperationView): 'row' | 'group' {
-    const known = this.row(operation.operation_id);
-    if (known) {
-      known.update(operation);
-      return 'row';
-    }
-    const rows = [...this.#rows, new OperationRow(operation, this)].toSorted(newestFirst);
-    this.#rows = this.id === 'finished' ? rows.slice(0, FINISHED_LIMIT) : rows;
-    return 'group';
-  }
-
-  remove(id: string): boolean {
-    const remaining = this.#rows.filter(row => row.operation.operation_id !== id);
-    const removed = remaining.length < this.#rows.length;
-    this.#rows = remaining;
-    return removed;
-  }
-
-  children(): readonly Row[] {
-    return this.#rows;
-  }
-
-  item(): vscode.TreeItem {
-    const item = new vscode.TreeItem(this.#label, this.#state);
-    item.description = String(this.size);
-    item.accessibilityInformation = { label: `${this.#label} operations, ${this.size}` };
-    return item;
-  }
+function operationGroupRows(
+  id: OperationGroup,
+  label: string,
+  state: vscode.TreeItemCollapsibleState,
+): RowGroup<OperationView, OperationRow> {
+  return new RowGroup({
+    id,
+    label,
+    what: 'operations',
+    state,
+    keyOf: operation => operation.operation_id,
+    order: newestFirst,
+    make: (operation, group) => new OperationRow(operation, group),
+    more: 'coppice.moreOperations',
+  });
 }
 
 function newestFirst(a: OperationRow, b: OperationRow): number {
   return b.operation.created_at.localeCompare(a.operation.created_at);
 }
 
-export class OperationRow implements Row {
+export class OperationRow implements ItemRow<OperationView> {
   readonly id: string;
+  readonly key: string;
   readonly parent: Row;
   #operation: OperationView;
   #shownAge = '';
 
-  constructor(operation: OperationView, parent: OperationRows) {
+  constructor(operation: OperationView, parent: Row) {
     this.id = `operation:${operation.operation_id}`;
+    this.key = operation.operation_id;
     this.parent = parent;
     this.#operation = operation;
   }
@@ -177,7 +175,7 @@ export class OperationRow implements Row {
     const words = this.#words(now);
     item.description = words.join(' · ');
     item.iconPath = icon(operation);
-    item.contextValue = kind(operation);
+    item.contextValue = context(operation);
     // VS Code's own command: the arguments of ours would be forgotten whenever the row is drawn anew, even under a click.
     item.command = { command: 'vscode.open', title: 'Open Output', arguments: [outputUri(operation)] };
     item.accessibilityInformation = { label: `${operation.kind} ${oneLine(operation.title)}, ${words.join(', ')}` };
@@ -224,10 +222,16 @@ function isKept(operation: OperationView): boolean {
   );
 }
 
-function kind(operation: OperationView): string {
-  const group = operationGroup(operation);
-  if (group === 'finished') return isKept(operation) ? itemKinds.finishedWithImage : itemKinds.finished;
-  return itemKinds[group];
+/** Words for `viewItem` in menus. */
+function context(operation: OperationView): string {
+  const finished = operationGroup(operation) === 'finished';
+  return [
+    itemWords.operation,
+    finished ? itemWords.finished : itemWords.live,
+    ...(finished && isKept(operation) ? [itemWords.kept] : []),
+    ...(operation.result_image === null ? [] : [itemWords.hasImage]),
+    ...(finished && operation.kind === 'run' ? [itemWords.again] : []),
+  ].join(' ');
 }
 
 function icon(operation: OperationView): vscode.ThemeIcon {

@@ -128,7 +128,11 @@ export const writeSandboxFileInput = z.strictObject({
   mode: z.number().int().min(0).max(0o7777).optional(),
   append: z.boolean().default(false),
 });
-export const snapshotInput = z.strictObject({ sandbox_id: common.sandboxId, tag: common.tagName.optional() });
+export const snapshotInput = z.strictObject({
+  sandbox_id: common.sandboxId,
+  tag: common.tagName.optional(),
+  title: z.string().trim().min(1).max(200).optional().describe('What was done, for the lineage'),
+});
 export const snapshotResult = z.object({
   operation_id: z.string(),
   image: z.string(),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { commands } from '../../../src/extension/contributions.ts';
+import { commands, views } from '../../../src/extension/contributions.ts';
 import { manifest } from '../../../src/extension/manifest.ts';
 
 const root = new URL('../../../', import.meta.url);
@@ -41,14 +41,65 @@ test('every codicon exists', () => {
   }
 });
 
+interface Item {
+  readonly command?: string;
+  readonly submenu?: string;
+  readonly group?: string;
+}
+const contributes = manifest().part.contributes as {
+  readonly menus: Readonly<Record<string, readonly Item[]>>;
+  readonly submenus: readonly { readonly id: string }[];
+  readonly keybindings: readonly { readonly command: string; readonly args: string }[];
+  readonly walkthroughs: readonly { readonly steps: readonly Step[] }[];
+};
+interface Step {
+  readonly description: string;
+  readonly media: { readonly svg: string };
+  readonly completionEvents: readonly string[];
+}
+
 test('menus name commands that exist, and commands without an icon stand in no inline group', () => {
-  const menus = (manifest().part.contributes as { menus: Record<string, { command: string; group?: string }[]> }).menus;
-  for (const items of Object.values(menus)) {
-    for (const { command, group } of items) {
-      assert.ok(command in commands, `${command} is not defined`);
-      if (/^(inline|navigation)/.test(group ?? ''))
-        assert.ok('icon' in commands[command as keyof typeof commands], `${command} has no icon`);
+  const known = new Set(contributes.submenus.map(submenu => submenu.id));
+  for (const { command, submenu, group } of Object.values(contributes.menus).flat()) {
+    if (submenu !== undefined) {
+      assert.ok(known.has(submenu) && contributes.menus[submenu]!.length > 0, `${submenu} is not defined`);
+      continue;
     }
+    assert.ok(command! in commands, `${command} is not defined`);
+    if (/^(inline|navigation)/.test(group ?? ''))
+      assert.ok('icon' in commands[command as keyof typeof commands], `${command} has no icon`);
+  }
+});
+
+test('every command that is not in the palette stands in a menu or behind a row', () => {
+  const rows = ['coppice.moreImages', 'coppice.earlierImages', 'coppice.moreOperations'];
+  const inMenus = Object.entries(contributes.menus)
+    .filter(([menu]) => menu !== 'commandPalette')
+    .flatMap(([, items]) => items.map(item => item.command));
+  for (const [id, text] of Object.entries(commands)) {
+    if ('palette' in text && !rows.includes(id)) assert.ok(inMenus.includes(id), `nothing leads to ${id}`);
+  }
+});
+
+test('keys belong to commands, and are told whose selection is meant', () => {
+  const ids = Object.values(views).map(view => view.id as string);
+  for (const { command, args } of contributes.keybindings) {
+    assert.ok(command in commands, command);
+    assert.ok(ids.includes(args), args);
+  }
+});
+
+test('a walkthrough of at most five steps, with pictures, whose links lead somewhere', () => {
+  const [{ steps }] = contributes.walkthroughs as [{ readonly steps: readonly Step[] }];
+  assert.ok(steps.length <= 5);
+  const nls = manifest().nls;
+  for (const { description, media, completionEvents } of steps) {
+    assert.ok(existsSync(new URL(media.svg, root)), `${media.svg} is missing`);
+    const text = nls[description.slice(1, -1)]!;
+    const linked = [...text.matchAll(/\(command:([\w.]+)\)/g)].map(match => match[1]!);
+    assert.ok(linked.length > 0, text);
+    const ticked = completionEvents.filter(event => event.startsWith('onCommand:')).map(event => event.slice(10));
+    for (const id of [...linked, ...ticked]) assert.ok(id in commands || id.endsWith('.focus'), id);
   }
 });
 

@@ -41,3 +41,20 @@ export function placeOf(
   const cwd = inFolder ? folder.destination : '/workspace';
   return { cwd, path: `${cwd}/${relative}`, argument: relative.startsWith('-') ? `./${relative}` : relative };
 }
+
+/** Without the blanks that all lines begin with: a selected body of a function runs on its own. */
+export function dedented(text: string): string {
+  const lines = text.split('\n');
+  const blanks = lines.filter(line => line.trim() !== '').map(line => /^[ \t]*/.exec(line)![0]);
+  let common = blanks[0] ?? '';
+  for (const blank of blanks) while (!blank.startsWith(common)) common = common.slice(0, -1);
+  return lines.map(line => (line.startsWith(common) ? line.slice(common.length) : line.trimStart())).join('\n');
+}
+
+/** Where a folder lies inside; one of no workspace folder has no place there. */
+export function folderInside(path: string, folder: { readonly destination: string; readonly path: string }): string {
+  const base = folder.path.replace(/\/$/, '');
+  return path.startsWith(`${base}/`)
+    ? `${folder.destination}${path.slice(base.length).replace(/\/$/, '')}`
+    : folder.destination;
+}
