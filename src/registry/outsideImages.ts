@@ -9,6 +9,7 @@ import { ownPlatform, type Platform, parsePlatform } from './platform.ts';
 import type { RegistryReference } from './reference.ts';
 import { openRegistryImage } from './registryImage.ts';
 import { RegistrySession } from './session.ts';
+import { Trust } from './trust.ts';
 
 export type OutsideSource =
   | { readonly kind: 'registry'; readonly reference: RegistryReference }
@@ -16,14 +17,14 @@ export type OutsideSource =
 
 /** Images that are not here yet, wherever they are: found by reference, brought when they are wanted. */
 export class OutsideImages {
-  readonly #env: NodeJS.ProcessEnv;
+  readonly #surroundings: { readonly env: NodeJS.ProcessEnv; readonly trust: Trust };
   readonly #credentials: CredentialSource;
   readonly #blobs: BlobStore;
   readonly #manifests: ManifestCache;
   readonly #expanded: ExpandedArchives;
 
   constructor(home: string, credentials: CredentialSource, env: NodeJS.ProcessEnv) {
-    this.#env = env;
+    this.#surroundings = { env, trust: new Trust(env) };
     this.#credentials = credentials;
     this.#blobs = new BlobStore(home);
     this.#manifests = new ManifestCache(home);
@@ -38,7 +39,7 @@ export class OutsideImages {
     const platform: Platform = options.platform === undefined ? ownPlatform() : parsePlatform(options.platform);
     if (source.kind === 'archive')
       return openArchiveImage(source.scheme, source.place, platform, this.#expanded, options.signal);
-    const session = new RegistrySession(source.reference, this.#credentials, this.#env, options);
+    const session = new RegistrySession(source.reference, this.#credentials, this.#surroundings, options);
     try {
       const stores = { blobs: this.#blobs, manifests: this.#manifests };
       return await openRegistryImage(session, platform, stores, options.signal);

@@ -37,7 +37,7 @@ export function connectionTrouble(error: unknown, host: string): Error {
 }
 
 /** The server answered our greeting in plain text. */
-export function speaksNoTls(error: unknown): boolean {
+function speaksNoTls(error: unknown): boolean {
   const { code = '' } = error as NodeJS.ErrnoException;
   return code === 'EPROTO' || /^ERR_SSL_(?:WRONG_VERSION|PACKET_LENGTH|UNSUPPORTED|HTTP_REQUEST)/.test(code);
 }

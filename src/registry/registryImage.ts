@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, openSync } from 'node:fs';
 import type { BlobStore, HeldBlob } from './blobStore.ts';
 import { isDigest } from './digest.ts';
 import type { BlobOrigin } from './download.ts';
@@ -86,7 +86,8 @@ class RegistryImage implements OpenedImage {
           wanted.set(layer.digest, { size: layer.size, held });
           using _reporting = reportBytes(wanted, progress);
           await held.bring(this.#origin(layer.digest), aborted);
-          return createReadStream(held.file, { highWaterMark: 1 << 20 });
+          // Opened now: whatever becomes of its name, whoever reads it reads this.
+          return createReadStream('', { fd: openSync(held.file, 'r'), highWaterMark: 1 << 20 });
         },
       })),
     };

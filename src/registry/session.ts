@@ -7,8 +7,10 @@ import { isLoopback } from './localAddress.ts';
 import { LARGEST_MANIFEST, MANIFEST_TYPES } from './manifest.ts';
 import { patiently } from './patience.ts';
 import { type RegistryReference, registryHost, tagOrDigest } from './reference.ts';
-import { answerTrouble, connectionTrouble, speaksNoTls } from './registryErrors.ts';
+import { answerTrouble, connectionTrouble } from './registryErrors.ts';
+import { speaksTls } from './speaksTls.ts';
 import { type HttpRequest, type HttpResponse, Transport } from './transport.ts';
+import type { Trust } from './trust.ts';
 
 const ATTEMPTS = 5;
 const LARGEST_TAG_LIST = 1_048_576;
@@ -31,13 +33,13 @@ export class RegistrySession {
   constructor(
     reference: RegistryReference,
     credentials: CredentialSource,
-    env: NodeJS.ProcessEnv,
+    surroundings: { readonly env: NodeJS.ProcessEnv; readonly trust: Trust },
     /** Where there is another way, one attempt to reach it is enough. */
     options: { readonly patient: boolean } = { patient: true },
   ) {
     this.reference = reference;
     this.host = registryHost(reference);
-    this.#transport = new Transport(this.host, env);
+    this.#transport = new Transport(this.host, surroundings.env, surroundings.trust);
     this.#authorization = new Authorization({
       host: this.host,
       repository: reference.repository,
@@ -178,16 +180,7 @@ export class RegistrySession {
     const secure = new URL(`https://${this.host}`);
     if (this.reference.plainHttp) return plain;
     if (!isLoopback(secure.hostname)) return secure;
-    try {
-      const response = await this.#transport.send({ method: 'HEAD', url: new URL('/v2/', secure), signal });
-      response.body.destroy();
-      return secure;
-    } catch (error) {
-      signal.throwIfAborted();
-      // Some close at a greeting that they do not understand.
-      if (speaksNoTls(error) || (error as NodeJS.ErrnoException).code === 'ECONNRESET') return plain;
-      throw connectionTrouble(error, this.host);
-    }
+    return (await speaksTls(secure, signal)) ? secure : plain;
   }
 
   async #expect(response: HttpResponse, statuses: readonly number[]): Promise<void> {

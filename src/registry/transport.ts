@@ -4,7 +4,7 @@ import type { SecureContext } from 'node:tls';
 import { CoppiceError } from '../protocol/errors.ts';
 import { VERSION } from '../protocol/version.ts';
 import { leadsToMachine, lookupOutside } from './localAddress.ts';
-import { secureContextFor } from './trust.ts';
+import type { Trust } from './trust.ts';
 
 /** To connect, and between two pieces of an answer. */
 const CONNECT_MS = 10_000;
@@ -31,7 +31,7 @@ export interface HttpResponse {
  * credentials to another origin nor lead to plain HTTP or into this machine. One registry's; closed with its session.
  */
 export class Transport {
-  readonly #env: NodeJS.ProcessEnv;
+  readonly #trust: Trust;
   /** Who sent us wherever we go: the registry's own host. */
   readonly #home: string;
   readonly #homeName: string;
@@ -40,10 +40,10 @@ export class Transport {
   readonly #secure: https.Agent;
   readonly #contexts = new Map<string, SecureContext>();
 
-  constructor(home: string, env: NodeJS.ProcessEnv) {
+  constructor(home: string, env: NodeJS.ProcessEnv, trust: Trust) {
     this.#home = home;
     this.#homeName = new URL(`http://${home}`).hostname;
-    this.#env = env;
+    this.#trust = trust;
     const options = { keepAlive: true, proxyEnv: env, maxSockets: 8 };
     this.#plain = new http.Agent(options);
     this.#secure = new https.Agent(options);
@@ -112,7 +112,7 @@ export class Transport {
   #context(host: string): SecureContext {
     const known = this.#contexts.get(host);
     if (known) return known;
-    const context = secureContextFor(host, this.#env);
+    const context = this.#trust.contextFor(host);
     this.#contexts.set(host, context);
     return context;
   }

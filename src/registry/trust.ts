@@ -18,12 +18,32 @@ function certificateFolders(host: string, env: NodeJS.ProcessEnv): string[] {
   ].map(folder => path.join(folder, host));
 }
 
-export function secureContextFor(host: string, env: NodeJS.ProcessEnv): tls.SecureContext {
-  const folders = certificateFolders(host, env).flatMap(readFolder);
-  const own = folders.filter(file => file.endsWith('.crt')).map(file => readFileSync(file, 'utf8'));
-  const client = folders.find(file => file.endsWith('.cert'));
+/** Reading all authorities takes as long as asking a registry a dozen times, so what is the same for most is kept. */
+export class Trust {
+  readonly #env: NodeJS.ProcessEnv;
+  #usual: tls.SecureContext | undefined;
+
+  constructor(env: NodeJS.ProcessEnv) {
+    this.#env = env;
+  }
+
+  /** `certs.d` is read anew each time: what is put there counts at once. */
+  contextFor(host: string): tls.SecureContext {
+    const files = certificateFolders(host, this.#env).flatMap(readFolder);
+    const own = files.filter(file => file.endsWith('.crt'));
+    const client = files.find(file => file.endsWith('.cert'));
+    if (own.length > 0 || client !== undefined) return contextOf(own, client);
+    this.#usual ??= contextOf([], undefined);
+    return this.#usual;
+  }
+}
+
+/** Trusts nobody: enough to see whether TLS is spoken at all. */
+export const trustingNobody = (): tls.SecureContext => tls.createSecureContext({ ca: [] });
+
+function contextOf(authorities: readonly string[], client: string | undefined): tls.SecureContext {
   return tls.createSecureContext({
-    ca: [...machineAuthorities(), ...own],
+    ca: [...machineAuthorities(), ...authorities.map(file => readFileSync(file, 'utf8'))],
     ...(client === undefined
       ? {}
       : { cert: readFileSync(client), key: readFileSync(client.replace(/\.cert$/, '.key')) }),

@@ -4,6 +4,7 @@ import type { Credentials } from '../../registry/credentials.ts';
 import type { KeptCredentials } from '../../registry/keptCredentials.ts';
 import { parseRegistry, type RegistryReference } from '../../registry/reference.ts';
 import { credentialKey, RegistrySession } from '../../registry/session.ts';
+import { Trust } from '../../registry/trust.ts';
 import type { Call } from '../call.ts';
 
 type Request = VerbRequest<'registry_auth'>;
@@ -12,11 +13,11 @@ type Result = VerbResult<'registry_auth'>;
 /** The verb `registry_auth`: credentials are kept only once the registry has taken them, and never said again. */
 export class RegistryAuth {
   readonly #kept: KeptCredentials;
-  readonly #env: NodeJS.ProcessEnv;
+  readonly #surroundings: { readonly env: NodeJS.ProcessEnv; readonly trust: Trust };
 
   constructor(kept: KeptCredentials, env: NodeJS.ProcessEnv) {
     this.#kept = kept;
-    this.#env = env;
+    this.#surroundings = { env, trust: new Trust(env) };
   }
 
   async call(request: Request, call: Call): Promise<Result> {
@@ -40,7 +41,7 @@ export class RegistryAuth {
 
   /** false: the registry lets everybody in, so nobody can tell whether they are right. */
   async #try(reference: RegistryReference, credentials: Credentials, signal: AbortSignal): Promise<boolean> {
-    const session = new RegistrySession(reference, { find: async () => ({ credentials }) }, this.#env);
+    const session = new RegistrySession(reference, { find: async () => ({ credentials }) }, this.#surroundings);
     try {
       return (await session.check(signal)).asked;
     } catch (error) {
