@@ -1,22 +1,9 @@
-import { diffArrays } from 'diff';
 import { element, setAttributes, setText } from '../dom.ts';
 import type { OutputView, Row } from '../protocol.ts';
+import { type Line, sideBySide } from '../sideBySide.ts';
 import { VirtualRows } from './virtualRows.ts';
 
 const LINE_HEIGHT = 18;
-/** Texts that have nothing in common would be compared forever. */
-const MOST_EDITS = 4_000;
-
-type Mark = 'same' | 'changed' | 'added' | 'missing';
-
-interface Line {
-  readonly number: number;
-  readonly text: string;
-  readonly mark: Mark;
-}
-
-const NOTHING: Line = { number: 0, text: '', mark: 'missing' };
-
 /** Outputs beside each other; where the others differ from the first, it is marked. */
 export class Outputs {
   readonly element: HTMLElement;
@@ -122,53 +109,4 @@ function linesOf(text: string): string[] {
   if (lines.at(-1) === '') lines.pop();
   // A line that was written over shows what was written last.
   return lines.map(line => line.slice(line.replace(/\r+$/, '').lastIndexOf('\r') + 1));
-}
-
-/** What the others have before and at each line of the first. */
-interface Aligned {
-  readonly before: readonly (readonly Line[])[];
-  readonly at: readonly Line[];
-}
-
-export function sideBySide(texts: readonly (readonly string[])[]): Line[][] {
-  const [first = [], ...others] = texts;
-  const aligned = others.map(other => align(first, other));
-  const rows: Line[][] = [];
-  for (let index = 0; index <= first.length; index++) {
-    const inserted = aligned.map(({ before }) => before[index]!);
-    const most = Math.max(0, ...inserted.map(lines => lines.length));
-    for (let extra = 0; extra < most; extra++) rows.push([NOTHING, ...inserted.map(lines => lines[extra] ?? NOTHING)]);
-    if (index === first.length) break;
-    const matches = aligned.map(({ at }) => at[index]!);
-    const mark = matches.every(line => line.mark === 'same') ? 'same' : 'changed';
-    rows.push([{ number: index + 1, text: first[index]!, mark }, ...matches]);
-  }
-  return rows;
-}
-
-function align(first: readonly string[], other: readonly string[]): Aligned {
-  const before: Line[][] = Array.from({ length: first.length + 1 }, () => []);
-  const at: Line[] = first.map(() => NOTHING);
-  let [here, there] = [0, 0];
-  let removed = 0;
-  const changes = diffArrays([...first], [...other], { maxEditLength: MOST_EDITS }) ?? [
-    { value: [...first], removed: true, added: false, count: first.length },
-    { value: [...other], added: true, removed: false, count: other.length },
-  ];
-  for (const change of changes) {
-    for (const text of change.value) {
-      if (change.removed) {
-        here++;
-        removed++;
-        continue;
-      }
-      there++;
-      // A line that replaces another stands beside it.
-      if (!change.added) at[here++] = { number: there, text, mark: 'same' };
-      else if (removed > 0) at[here - removed--] = { number: there, text, mark: 'changed' };
-      else before[here]!.push({ number: there, text, mark: 'added' });
-    }
-    if (!change.removed) removed = 0;
-  }
-  return { before, at };
 }

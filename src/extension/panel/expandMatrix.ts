@@ -46,7 +46,7 @@ export function expandMatrix({ commands: text, parameters }: Pick<Setup, 'comman
 export function commandLines(text: string): string[] {
   return text
     .replaceAll('\r\n', '\n')
-    .replaceAll(/\\\n\s*/g, ' ')
+    .replaceAll(/[ \t]*\\\n\s*/g, ' ')
     .split('\n')
     .map(line => line.trim())
     .filter(line => line !== '');
