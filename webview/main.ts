@@ -33,8 +33,9 @@ const fresh: PageState = {
   sort: { by: 'number', down: false },
   filter: '',
   state: '',
-  plot: { x: '', color: '?', logX: false, logY: false },
+  plot: { x: '', color: '?', logX: null, logY: null },
   stream: 'stdout',
+  split: null,
 };
 
 class Page {

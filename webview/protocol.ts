@@ -235,12 +235,15 @@ export interface PageState {
   readonly state: string;
   readonly plot: PlotChoice;
   readonly stream: 'stdout' | 'stderr';
+  /** How much of the width the table has, in percent; null: as the tab beside it asks for. */
+  readonly split: number | null;
 }
 
 export interface PlotChoice {
   /** A label, or `(printed)`: every printed value, one line a run. */
   readonly x: string;
   readonly color: string;
-  readonly logX: boolean;
-  readonly logY: boolean;
+  /** null: where the values ask for it. */
+  readonly logX: boolean | null;
+  readonly logY: boolean | null;
 }

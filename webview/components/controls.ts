@@ -143,11 +143,17 @@ export class Dropdown {
   readonly element: HTMLElement;
   readonly #select: Valued;
   #choices = '';
+  /** What code set: the toolkit calls that a change too. */
+  #set: string | undefined;
 
   constructor(label: string, choices: readonly Choice[], changed: (value: string) => void, labelHidden = false) {
     this.#select = element('vscode-dropdown', { 'aria-label': label }) as Valued;
     this.choices = choices;
-    this.#select.addEventListener('change', () => changed(this.#select.value));
+    this.#select.addEventListener('change', () => {
+      if (this.#select.value === this.#set) return;
+      this.#set = this.#select.value;
+      changed(this.#select.value);
+    });
     this.element = element(
       'div',
       { class: 'field' },
@@ -166,6 +172,7 @@ export class Dropdown {
     return this.#select.value;
   }
   set value(value: string) {
+    this.#set = value;
     if (this.#select.value !== value) this.#select.value = value;
   }
   set hidden(hidden: boolean) {

@@ -14,6 +14,8 @@ export class Outputs {
   #lines: readonly (readonly Line[])[] = [];
   #different: readonly number[] = [];
   #told = '';
+  /** So many characters are scrolled past, in every column. */
+  #shift = 0;
 
   constructor() {
     this.element = element('div', { class: 'outputs' }, this.#titles, this.#empty, this.#viewport);
@@ -23,9 +25,18 @@ export class Outputs {
       () => element('div', { class: 'output-row' }),
       (row, index) => this.#fill(row, this.#lines[index]!),
     );
+    this.#viewport.addEventListener(
+      'wheel',
+      event => {
+        if (event.deltaX !== 0) this.#moveAcross(Math.sign(event.deltaX) * 2);
+      },
+      { passive: true },
+    );
     this.#viewport.addEventListener('keydown', event => {
-      if (event.key !== 'F7') return;
-      this.next(event.shiftKey ? -1 : 1);
+      const across = { ArrowRight: 8, ArrowLeft: -8 }[event.key];
+      if (event.key === 'F7') this.next(event.shiftKey ? -1 : 1);
+      else if (across) this.#moveAcross(across);
+      else return;
       event.preventDefault();
     });
   }
@@ -66,6 +77,11 @@ export class Outputs {
 
   get differences(): number {
     return this.#different.length;
+  }
+
+  #moveAcross(characters: number): void {
+    this.#shift = Math.max(0, this.#shift + characters);
+    this.element.style.setProperty('--shift', String(this.#shift));
   }
 
   #title({ id, cut }: OutputView, rows: readonly Row[]): HTMLElement {

@@ -1,6 +1,6 @@
 import { element, freshId, setAttributes, setText, svg } from '../dom.ts';
 import { metricText, tickText } from '../format.ts';
-import type { PlotChoice, Row, Series } from '../protocol.ts';
+import type { Row, Series } from '../protocol.ts';
 import { bandScale, linearScale, logScale } from '../scale.ts';
 
 /** Colours of the theme, and a shape of its own for each: nobody needs to see colours. */
@@ -18,12 +18,20 @@ const MARGIN = { left: 72, right: 16, top: 12, bottom: 40 } as const;
 
 export const PRINTED = '(printed)';
 
+/** As the plot is drawn: nothing left to choose. */
+export interface PlotLook {
+  readonly x: string;
+  readonly color: string;
+  readonly logX: boolean;
+  readonly logY: boolean;
+}
+
 export interface PlotData {
   readonly columns: readonly string[];
   readonly rows: readonly Row[];
   readonly series: readonly Series[];
   readonly metricName: string;
-  readonly choice: PlotChoice;
+  readonly choice: PlotLook;
   readonly best: string | null;
   readonly selected: ReadonlySet<string>;
 }
@@ -126,6 +134,7 @@ export class Plot {
       'data-y': row.metric,
       'data-selected': selected.has(id),
       'data-best': isBest,
+      'data-failed': row.status === 'FAILED' || row.status === 'CANCELLED',
       'data-hovered': id === this.#hovered,
       'aria-label': describe(row, columns, metricName, isBest),
     });

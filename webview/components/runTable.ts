@@ -296,7 +296,7 @@ export class RunTable {
 }
 
 function exitWords(row: Row): string {
-  const attempt = row.attempts > 1 ? ` · try ${row.attempts}` : '';
+  const attempt = row.attempts > 1 ? ` ↻${row.attempts}` : '';
   return (row.outcome || (row.status === 'PENDING' ? 'waiting' : 'running')) + attempt;
 }
 

@@ -23,8 +23,9 @@ import { Button, Checkbox, Dropdown, TextField } from './controls.ts';
 import { Files } from './files.ts';
 import { MetricBar, metricName } from './metricBar.ts';
 import { Outputs } from './outputs.ts';
-import { Plot, PRINTED } from './plot.ts';
+import { Plot, type PlotLook, PRINTED } from './plot.ts';
 import { RunTable } from './runTable.ts';
+import { Splitter } from './splitter.ts';
 import { Timeline } from './timeline.ts';
 
 const MOST_SERIES = 24;
@@ -34,7 +35,7 @@ type Tab = keyof typeof TABS;
 
 export type RunsState = Pick<
   PageState,
-  'tab' | 'selected' | 'current' | 'sort' | 'filter' | 'state' | 'plot' | 'stream'
+  'tab' | 'selected' | 'current' | 'sort' | 'filter' | 'state' | 'plot' | 'stream' | 'split'
 >;
 
 export interface RunsViewActions {
@@ -46,6 +47,7 @@ export interface RunsViewActions {
 /** The table and what is beside it: plot and timeline, outputs, files. */
 export class RunsView {
   readonly element: HTMLElement;
+  readonly #split: Splitter;
   readonly #actions: RunsViewActions;
   readonly #metric: MetricBar;
   readonly #table: RunTable;
@@ -167,6 +169,7 @@ export class RunsView {
       Tab,
       HTMLElement
     >;
+    this.#split = new Splitter(split => this.#change({ split }));
     this.element = this.#layout();
     this.#filter.value = state.filter;
     this.#stateFilter.value = state.state;
@@ -228,7 +231,7 @@ export class RunsView {
       element('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Details' }, ...Object.values(this.#tabs)),
       ...Object.values(this.#panels),
     );
-    return element('div', { class: 'runs' }, left, right);
+    return element('div', { class: 'runs' }, left, this.#split.element, right);
   }
 
   #plotPanel(): HTMLElement {
@@ -311,12 +314,13 @@ export class RunsView {
       setAttributes(this.#tabs[tab], { 'aria-selected': String(shown), tabindex: shown ? 0 : -1 });
       this.#panels[tab].hidden = !shown;
     }
+    this.#split.place(this.#state.split ?? (this.#tabIs('output') ? 40 : 55));
   }
 
   #change(change: Partial<RunsState>): void {
     this.#state = { ...this.#state, ...change };
     this.#actions.keep(this.#state);
-    if (change.tab !== undefined) this.#showTab();
+    if (change.tab !== undefined || change.split !== undefined) this.#showTab();
     this.#draw();
   }
 
@@ -384,7 +388,7 @@ export class RunsView {
   #numbers: ReadonlyMap<string, number> = new Map();
 
   #drawPlot(snapshot: Snapshot, rows: readonly Row[], name: string, selected: ReadonlySet<string>): void {
-    const choice = plotChoice(this.#state.plot, snapshot);
+    const choice = plotLook(this.#state.plot, snapshot);
     const axes = [
       ...snapshot.columns.map(column => ({ value: column, label: column })),
       { value: 'run', label: 'run' },
@@ -430,7 +434,7 @@ export class RunsView {
 
   /** The host sends what is in sight: nothing is read for a tab that nobody looks at. */
   #tellView(snapshot: Snapshot, rows: readonly Row[]): void {
-    const choice = plotChoice(this.#state.plot, snapshot);
+    const choice = plotLook(this.#state.plot, snapshot);
     const chosen = this.#state.selected.filter(id => rows.some(row => row.id === id));
     const plotted = chosen.length > 0 ? chosen : bestFirst(rows, snapshot).map(({ id }) => id);
     const current = this.#currentRow();
@@ -452,13 +456,31 @@ function bestFirst(rows: readonly Row[], { metric }: Snapshot): Row[] {
   return rows.filter(row => row.metric !== null).toSorted((a, b) => sign * (a.metric! - b.metric!));
 }
 
-/** As chosen, else over the parameter with most values, coloured by the next. */
-function plotChoice(chosen: PlotChoice, { columns, rows }: Snapshot): PlotChoice {
+/** As chosen, else over the parameter with most values, coloured by the next; logarithmic where values differ by far. */
+function plotLook(chosen: PlotChoice, { columns, rows, series }: Snapshot): PlotLook {
   const values = (column: string) => new Set(rows.map(row => row.labels[columns.indexOf(column)])).size;
   const byValues = columns.toSorted((a, b) => values(b) - values(a));
   const known = chosen.x === PRINTED || chosen.x === 'run' || columns.includes(chosen.x);
   const x = known ? chosen.x : (byValues[0] ?? 'run');
   const others = byValues.filter(column => column !== x && values(column) > 1);
-  const color = columns.includes(chosen.color) || (chosen.color === '' && known) ? chosen.color : (others[0] ?? '');
-  return { ...chosen, x, color };
+  const color = columns.includes(chosen.color) || chosen.color === '' ? chosen.color : (others[0] ?? '');
+  const plotted =
+    x === PRINTED
+      ? series.flatMap(({ points }) => points.map(([, value]) => value))
+      : rows.flatMap(({ metric }) => (metric === null ? [] : [metric]));
+  const across = columns.includes(x) ? rows.map(row => Number(row.labels[columns.indexOf(x)])) : [];
+  return { x, color, logX: chosen.logX ?? isWide(across), logY: chosen.logY ?? isWide(plotted) };
+}
+
+const WIDE = 200;
+
+/** All above 0 and of very different sizes. */
+function isWide(values: readonly number[]): boolean {
+  let [low, high] = [Number.POSITIVE_INFINITY, 0];
+  for (const value of values) {
+    if (!(value > 0)) return false;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return high / low > WIDE;
 }
