@@ -48,6 +48,7 @@ interface Mark {
 interface Line {
   readonly look: number;
   readonly id: string | null;
+  readonly selected: boolean;
   readonly marks: readonly (readonly [number, number])[];
 }
 
@@ -255,7 +256,11 @@ function drawRuns({ columns, rows, choice, metricName }: PlotData, width: number
 }
 
 /** Every printed value, one line a run; a mark stands at its last. */
-function drawPrinted({ columns, rows, series, choice, metricName }: PlotData, width: number, height: number): Drawn {
+function drawPrinted(
+  { columns, rows, series, choice, metricName, selected }: PlotData,
+  width: number,
+  height: number,
+): Drawn {
   const byId = new Map(rows.map(row => [row.id, row]));
   const lines = series
     .map(({ id, points }) => ({ row: byId.get(id), points: points.filter(([, value]) => !choice.logY || value > 0) }))
@@ -293,6 +298,7 @@ function drawPrinted({ columns, rows, series, choice, metricName }: PlotData, wi
     lines: drawLines(
       lines.map(({ row, points }) => ({
         id: row.id,
+        selected: selected.has(row.id),
         look: names.indexOf(nameOf(row)),
         marks: points.map(([at, value]) => [x.at(at), y.at(value)] as const),
       })),
@@ -315,6 +321,7 @@ function joined(marks: readonly Mark[], columns: readonly string[], xAt: number)
   const rest = (row: Row) => columns.map((_, index) => (index === xAt ? '' : row.labels[index])).join('\0');
   return Object.values(Object.groupBy(marks, mark => rest(mark.row))).map(group => ({
     id: null,
+    selected: false,
     look: group![0]!.look,
     marks: group!.toSorted((a, b) => a.x - b.x).map(({ x, y }) => [x, y] as const),
   }));
@@ -326,10 +333,11 @@ function drawLines(lines: readonly Line[]): SVGElement {
     { 'aria-hidden': 'true' },
     ...lines
       .filter(({ marks }) => marks.length > 1)
-      .map(({ look, id, marks }) =>
+      .map(({ look, id, selected, marks }) =>
         svg('path', {
           class: `line color-${COLORS[look % COLORS.length]}`,
           'data-line': id,
+          'data-selected': selected,
           d: marks.map(([x, y], index) => `${index === 0 ? 'M' : 'L'}${x.toFixed(1)},${y.toFixed(1)}`).join(''),
         }),
       ),

@@ -436,7 +436,9 @@ export class RunsView {
   #tellView(snapshot: Snapshot, rows: readonly Row[]): void {
     const choice = plotLook(this.#state.plot, snapshot);
     const chosen = this.#state.selected.filter(id => rows.some(row => row.id === id));
-    const plotted = chosen.length > 0 ? chosen : bestFirst(rows, snapshot).map(({ id }) => id);
+    // Several that are selected, else the best, with the one that is selected among them.
+    const best = chosen.length > 1 ? [] : bestFirst(rows, snapshot).map(({ id }) => id);
+    const plotted = [...new Set([...chosen, ...best])];
     const current = this.#currentRow();
     const view: View = {
       series: this.#tabIs('plot') && choice.x === PRINTED ? plotted.slice(0, MOST_SERIES) : [],

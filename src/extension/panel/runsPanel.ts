@@ -80,7 +80,7 @@ export class RunsPanel extends Disposable {
     this._register({ dispose: () => clearTimeout(this.#outputsTimer) });
     panel.onDidDispose(() => this.dispose(), undefined);
     panel.webview.options = { enableScripts: true, localResourceRoots: [vscode.Uri.joinPath(extension, 'dist')] };
-    panel.iconPath = vscode.Uri.joinPath(extension, 'media', 'coppice.svg');
+    panel.iconPath = new vscode.ThemeIcon('run-all');
     this._register(panel.webview.onDidReceiveMessage((message: unknown) => this.#receive(message)));
     this._register(panel.onDidChangeViewState(() => panel.visible || this.#hidden()));
     panel.webview.html = pageHtml(panel.webview, extension);
@@ -177,9 +177,10 @@ export class RunsPanel extends Disposable {
     this.#ready = true;
     for (const message of this.#pending.splice(0)) void this.#panel.webview.postMessage(message);
     this.#filesShown = undefined;
-    if (!this.#subjectGiven && subject) await this.#open(subject);
-    this.#subjectGiven = true;
     this.#snapshots.open();
+    const isFirst = !this.#subjectGiven;
+    this.#subjectGiven = true;
+    if (isFirst && subject) await this.#open(subject);
   }
 
   async #open(subject: Subject): Promise<void> {
