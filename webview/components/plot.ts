@@ -309,7 +309,9 @@ function drawPrinted(
 }
 
 const labelOf = (row: Row, columns: readonly string[], name: string): string => row.labels[columns.indexOf(name)] ?? '';
-const distinct = (texts: readonly string[]): string[] => [...new Set(texts)];
+const inOrder = new Intl.Collator(undefined, { numeric: true }).compare;
+const distinct = (texts: readonly string[]): string[] =>
+  [...new Set(texts)].toSorted((a, b) => Number(a) - Number(b) || inOrder(a, b));
 const every = <T>(items: readonly T[], step: number): T[] =>
   items.filter((_, index) => index % Math.max(1, step) === 0);
 

@@ -57,11 +57,14 @@ export class RunsPanel extends Disposable {
   #pending: HostMessage[] = [];
   #ready = false;
   #subjectGiven = false;
+  readonly #restored: boolean;
   #outputsTimer: NodeJS.Timeout | undefined;
   #filesShown: string | undefined;
 
-  constructor(panel: vscode.WebviewPanel, parts: PanelParts) {
+  /** `restored`: VS Code brings it back after a reload. */
+  constructor(panel: vscode.WebviewPanel, parts: PanelParts, restored: boolean) {
     super();
+    this.#restored = restored;
     const { connection, extension } = parts;
     this.#parts = parts;
     this.#panel = panel;
@@ -180,7 +183,15 @@ export class RunsPanel extends Disposable {
     this.#snapshots.open();
     const isFirst = !this.#subjectGiven;
     this.#subjectGiven = true;
-    if (isFirst && subject) await this.#open(subject);
+    const shown = subject ?? (this.#restored ? await this.#newestGroup() : undefined);
+    if (isFirst && shown) await this.#open(shown);
+  }
+
+  /** A browser that closed too fast has lost what the page kept; the engine has not. */
+  async #newestGroup(): Promise<Subject | undefined> {
+    const { operations } = await this.#parts.connection.call('list_operations', { kind: 'run', limit: 100 });
+    const group = operations.find(operation => operation.group !== null)?.group;
+    return group ? { kind: 'group', id: group } : undefined;
   }
 
   async #open(subject: Subject): Promise<void> {

@@ -30,13 +30,17 @@ export class RunsPanels extends Disposable {
   /** As it was left. */
   open(): void {
     if (this.#panel) this.#panel.reveal();
-    else this.#adopt(vscode.window.createWebviewPanel(contribution.type, contribution.title, vscode.ViewColumn.Active));
+    else
+      this.#adopt(
+        vscode.window.createWebviewPanel(contribution.type, contribution.title, vscode.ViewColumn.Active),
+        false,
+      );
   }
 
   /** After a reload: what it showed is in the page's own state, which the page tells. */
   restore(panel: vscode.WebviewPanel): void {
     this.#panel?.dispose();
-    this.#adopt(panel);
+    this.#adopt(panel, true);
   }
 
   async openOperations(operations: readonly OperationView[]): Promise<void> {
@@ -49,8 +53,8 @@ export class RunsPanels extends Disposable {
     this.#panel!.offer({ ...emptySetup, ...setup });
   }
 
-  #adopt(panel: vscode.WebviewPanel): void {
-    const made = new RunsPanel(panel, this.#parts);
+  #adopt(panel: vscode.WebviewPanel, restored: boolean): void {
+    const made = new RunsPanel(panel, this.#parts, restored);
     this.#panel = made;
     panel.onDidDispose(() => {
       if (this.#panel === made) this.#panel = undefined;
