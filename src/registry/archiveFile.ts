@@ -31,6 +31,11 @@ export class ArchiveFile {
     this.#written = written;
   }
 
+  /** Readers that are no root make the folders that no entry names as root's, and fail. */
+  async addFolder(name: string): Promise<void> {
+    await this.#append(encodeHeader({ name, type: 'directory', mode: 0o755 }));
+  }
+
   async addBytes(name: string, bytes: Buffer): Promise<void> {
     if (this.#names.has(name)) return;
     this.#names.add(name);

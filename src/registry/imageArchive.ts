@@ -45,10 +45,10 @@ export async function writeImageArchive(
   signal: AbortSignal,
 ): Promise<string> {
   const layers: WrittenLayer[] = [];
+  const gzip = format === 'oci-archive';
+  if (gzip) for (const name of ['blobs/', 'blobs/sha256/']) await archive.addFolder(name);
+  const nameOf = (hex: string) => (gzip ? `blobs/sha256/${hex}` : `${hex}.tar`);
   for (const layer of image.layers) {
-    const blobs = format === 'oci-archive' ? 'blobs/sha256/' : '';
-    const nameOf = (hex: string) => (format === 'oci-archive' ? `${blobs}${hex}` : `${hex}.tar`);
-    const gzip = format === 'oci-archive';
     const blob = await archive.addStream(await layer.open(signal), { gzip, nameOf, signal });
     const path = nameOf(hexOf(blob.digest));
     layers.push({ path, digest: blob.digest, diffId: blob.plainDigest, size: blob.size });
