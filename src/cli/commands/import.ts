@@ -57,7 +57,7 @@ export const importImage = defineCommand({
     else if (result.image !== null) {
       const tag = result.tag === null ? '' : `  ${out.style('green', result.tag)}`;
       const note = result.already_present ? out.style('dim', '  already here') : '';
-      if (!result.checked || result.hints.some(hint => hint.includes('has moved')))
+      if (!result.already_present || !result.checked || result.hints.some(hint => hint.includes('has moved')))
         for (const hint of result.hints) err.line(err.style('dim', hint));
       out.line(`${out.style('cyan', shortId(result.image))}${tag}${note}`);
     }
