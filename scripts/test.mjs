@@ -8,7 +8,7 @@ import { pack } from './package.mjs';
 import { runPass } from './testing/pass.mjs';
 import { editorNeeds, ensureVscode } from './vscode.mjs';
 
-// npm test                       every group but soak
+// npm test                       every group but docker and soak
 // npm test -- unit contract      these groups
 // npm test -- --grep text        tests whose name holds the text
 
@@ -21,13 +21,17 @@ const groups = {
   sdk: [{ folder: 'test/sdk', minutes: 4, concurrency: 2 }],
   host: [{ folder: 'test/host', minutes: 4, inExtensionHost: true }],
   e2e: [{ folder: 'test/e2e', minutes: 6 }],
+  docker: [
+    { folder: 'test/contract', minutes: 8, runtime: 'docker' },
+    { folder: 'test/contract', minutes: 8, runtime: 'podman' },
+  ],
   soak: [{ folder: 'test/soak', minutes: 44 }],
 };
 
 async function test() {
   const started = performance.now();
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { grep: { type: 'string' } } });
-  const names = positionals.length > 0 ? positionals : Object.keys(groups).filter(name => name !== 'soak');
+  const names = positionals.length > 0 ? positionals : Object.keys(groups).filter(name => name !== 'soak' && name !== 'docker');
   const unknown = names.find(name => !groups[name]);
   if (unknown) throw new Error(`there is no group ${unknown}; there are ${Object.keys(groups).join(', ')}`);
   const results = await prepare(names);
@@ -50,6 +54,7 @@ async function prepare(names) {
       'sandboxes',
       ...(withRegistries ? ['registries'] : []),
       ...(names.includes('soak') ? ['a Debian image', 'images of other tools'] : []),
+      ...(names.includes('docker') ? ['registries', 'daemons'] : []),
       ...(inEditor ? ['tests', ...editorNeeds()] : []),
     ]);
     const vscode = inEditor && inBackground(ensureVscode());

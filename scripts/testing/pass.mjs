@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inRoot, projectNode, root } from '../paths.mjs';
+import { startDaemon } from './daemon.mjs';
 import { clearLeaks } from './leaks.mjs';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -10,13 +11,13 @@ const INTERRUPTED = 130;
 
 /** Runs the test files of one folder once, in a temporary folder of their own, and counts what they leave there as failures. */
 export async function runPass(group, pass, grep) {
-  const label = pass.as ? `${group} as ${pass.as}` : group;
+  const label = pass.as ? `${group} as ${pass.as}` : pass.runtime ? `contract on ${pass.runtime}` : group;
   const files = testFiles(pass.folder);
   if (files.length === 0) return [{ name: `${label}: there is no test in ${pass.folder}`, state: 'failed' }];
   console.log(`\n${label}: ${files.length} files`);
   const started = performance.now();
   const place = makePlace();
-  const problem = await runFiles(files, pass, place, grep);
+  const problem = await withDaemon(pass, place, env => runFiles(files, pass, place, grep, env));
   const results = readResults(place);
   const failed = results.some(result => result.state === 'failed');
   if (problem && !failed) results.push({ name: problem, state: 'failed' });
@@ -50,10 +51,29 @@ function makePlace() {
   return { folder, temporary, results: path.join(output, 'results.json') };
 }
 
+/** A daemon that does not start fails the pass as a test would. */
+async function withDaemon(pass, place, work) {
+  if (!pass.runtime) return work({});
+  let daemon;
+  try {
+    daemon = await startDaemon(pass.runtime, place.temporary);
+    return await work(daemon.env);
+  } catch (error) {
+    return error.message;
+  } finally {
+    await daemon?.stop();
+  }
+}
+
 /** Resolves with what went wrong beside failing tests. */
-function runFiles(files, pass, place, grep) {
+function runFiles(files, pass, place, grep, env) {
   const [program, ...args] = commandLine(files, pass, place, grep);
-  const child = spawn(program, args, { cwd: root, env: environment(pass, place), stdio: 'inherit', detached: true });
+  const child = spawn(program, args, {
+    cwd: root,
+    env: { ...environment(pass, place), ...env },
+    stdio: 'inherit',
+    detached: true,
+  });
   const end = signal => {
     if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, signal);
   };

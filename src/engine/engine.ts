@@ -22,7 +22,7 @@ import { recipe } from './images/recipe.ts';
 import { RegistryAuth } from './images/registryAuth.ts';
 import { removalVerbs } from './images/removalVerbs.ts';
 import type { Log } from './log.ts';
-import { OperationStore } from './operations/operationStore.ts';
+import { type OperationRecord, OperationStore } from './operations/operationStore.ts';
 import { Operations } from './operations/operations.ts';
 import { operationVerbs } from './operations/operationVerbs.ts';
 import { OutputFeed } from './operations/outputFeed.ts';
@@ -65,6 +65,7 @@ export class Engine {
   readonly #spools: Spools;
   readonly #drift: HostDrift;
   readonly #sync: Sync;
+  readonly #run: Run;
   readonly #log: Log;
   #collecting: NodeJS.Timeout | undefined;
   readonly #handlers: Handlers;
@@ -133,7 +134,7 @@ export class Engine {
     const states = new StateStore(this.#database);
     this.#sync = new Sync({ home, script: syncScript, states, events: this.events });
     const stateLayers = new StateLayers({ states, sync: this.#sync, images: this.#images, operations: operationStore });
-    const run = new Run({
+    this.#run = new Run({
       images: this.#images,
       branches,
       files,
@@ -208,8 +209,8 @@ export class Engine {
         wiped: onWiped,
       }),
       export_image: (request, call) => exportImage(this.#images, runtimes, home, request, call),
-      run: (request, call) => run.call(request, call),
-      run_again: (request, call) => run.again(request.operation_id, call),
+      run: (request, call) => this.#run.call(request, call),
+      run_again: (request, call) => this.#run.again(request.operation_id, call),
       recipe: async request =>
         recipe(
           { images: this.#images, operations: operationStore, states },
@@ -223,15 +224,25 @@ export class Engine {
 
   /** After whatever happened before: unfinished operations end, and what belongs to nothing goes, while we already serve. */
   recover(): void {
-    this.#operations.endInterrupted();
+    const sandboxes = this.#operations.endInterrupted(record => this.#resume(record));
     this.#spools.reap(new Set(this.#operations.ids()));
     for (const runtime of this.#runtimes.all) {
       const images = this.#images.living().filter(image => image.runtime === runtime.name);
       runtime
-        .reap({ images: images.map(toRuntimeImage), sandboxes: [] })
+        .reap({ images: images.map(toRuntimeImage), sandboxes })
         .catch(error => this.#log.error(`cleaning up after an earlier engine in ${runtime.name}`, error));
     }
     this.#collectStatesIn(FIRST_COLLECT_MS);
+  }
+
+  /** What cannot be taken up again ends as interrupted. */
+  #resume(record: OperationRecord): string | undefined {
+    try {
+      return this.#run.resume(record);
+    } catch (error) {
+      this.#log.error(`operation ${record.id} was not taken up again`, error);
+      return undefined;
+    }
   }
 
   #collectStatesIn(delay: number): void {

@@ -34,8 +34,11 @@ export interface Runtime {
     options: { readonly path: string; readonly signal?: AbortSignal },
   ): Promise<readonly DiffEntry[]>;
   create(spec: SandboxSpec): Promise<RuntimeSandbox>;
-  /** Finds a sandbox again after an engine restart. */
-  adopt(id: string): Promise<RuntimeSandbox | 'gone'>;
+  /**
+   * Finds a run again after an engine's restart, and what it wrote meanwhile. Rejects with `interrupted` when it is gone. Not
+   * there: nothing of this runtime outlives its engine.
+   */
+  adopt?(run: AdoptedRun): Promise<RuntimeSandbox>;
   /** Drops everything that belongs to none of these: half-made layers, dead sandboxes. Called once at engine start. */
   reap(known: { readonly images: readonly RuntimeImage[]; readonly sandboxes: readonly string[] }): Promise<void>;
   /** Removes everything the runtime keeps: sandboxes, layers, folders. Nothing but `close` is asked of it afterwards. */
@@ -157,6 +160,12 @@ export interface SandboxSpec {
   readonly files: readonly { readonly path: string; readonly blob: string }[];
   /** A directory state under the run's own changes; undefined until a workspace was synced. */
   readonly state: DirectoryStateLayer | undefined;
+}
+
+export interface AdoptedRun {
+  readonly id: string;
+  readonly image: RuntimeImage;
+  readonly spool: ProcessSpec['spool'];
 }
 
 /** A directory state, for a runtime to lay under a run: above the image, below what the run writes. */

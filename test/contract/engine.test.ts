@@ -16,6 +16,7 @@ import { CoppiceHome } from '../harness/coppiceHome.ts';
 import { startEngine } from '../harness/engine.ts';
 import { eventually } from '../harness/eventually.ts';
 import { descendants, isRunning } from '../harness/processes.ts';
+import { sandboxProcesses, without } from '../harness/testRuntime.ts';
 
 const isRoot = process.getuid?.() === 0;
 const running = async (client: EngineClient, id: string) =>
@@ -100,7 +101,7 @@ describe('its end', () => {
     await eventually('it runs', () => running(engine.client, operation_id));
     assert.deepEqual(await engine.client.stopEngine(false), { stopping: false, busy: 1 });
     assert.ok(await running(engine.client, operation_id));
-    const below = descendants(engine.client.engine.pid);
+    const below = [...descendants(engine.client.engine.pid), ...sandboxProcesses(engine.client.engine.pid)];
     assert.equal((await engine.client.stopEngine(true)).stopping, true);
     await eventually('engine and sandbox are gone', () =>
       [engine.client.engine.pid, ...below.map(({ pid }) => pid)].every(pid => !isRunning(pid)),
@@ -198,7 +199,9 @@ describe('parts that die', () => {
     assert.equal(result.exit_code, 137);
   });
 
-  test('a killed container launcher ends the run, typed, and nothing stays', async () => {
+  test('a killed container launcher ends the run, typed, and nothing stays', {
+    skip: without('small containers'),
+  }, async () => {
     await using engine = await startEngine();
     await engine.busybox();
     const run = engine.run('echo before; sleep 63', { image: 'tag:busybox' });
@@ -215,7 +218,9 @@ describe('parts that die', () => {
     await eventually('its folder is gone', () => runFolders(engine.home).length === 0);
   });
 
-  test('a killed namespace host ends its runs, typed, and the next run works', async () => {
+  test('a killed namespace host ends its runs, typed, and the next run works', {
+    skip: without('native host'),
+  }, async () => {
     await using engine = await startEngine();
     await engine.busybox();
     const run = engine.run('sleep 64', { image: 'tag:busybox' });
@@ -232,7 +237,7 @@ describe('parts that die', () => {
   });
 });
 
-describe('a full disk', { skip: isRoot ? false : 'mounting a small disk needs root' }, () => {
+describe('a full disk', { skip: isRoot ? without('own disk') : 'mounting a small disk needs root' }, () => {
   test('is told as such, and nothing half-made stays', async () => {
     await using home = new CoppiceHome();
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m,mode=0700', 'coppice-test', home.path]);
@@ -303,7 +308,7 @@ async function smallRootfs(folder: string): Promise<string> {
 function processOf(client: EngineClient, command: string): Promise<number> {
   return eventually(
     `${command} runs`,
-    () => descendants(client.engine.pid).find(each => each.command === command)?.pid,
+    () => sandboxProcesses(client.engine.pid).find(each => each.command === command)?.pid,
   );
 }
 

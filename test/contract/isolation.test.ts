@@ -15,17 +15,19 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { eventually } from '../harness/eventually.ts';
+import { without } from '../harness/testRuntime.ts';
 
 const isRoot = process.getuid?.() === 0;
 const onCgroupV1 = isRoot && readdirSync('/sys/fs/cgroup').includes('memory');
 
 let engine: TestEngine;
 before(async () => {
+  if (without('host:')) return;
   engine = await startEngine();
   const { error } = await engine.client.call('import_image', { registry_url: 'host:', tag: 'machine' });
   assert.equal(error, null);
 });
-after(() => engine[Symbol.asyncDispose]());
+after(() => engine?.[Symbol.asyncDispose]());
 
 const inside = (command: string, more: Parameters<TestEngine['run']>[1] = {}) =>
   engine.run(command, { image: 'tag:machine', ...more });
@@ -37,7 +39,7 @@ async function linesOf(command: string, more: Parameters<TestEngine['run']>[1] =
   return stdout.split('\n').filter(line => line !== '');
 }
 
-describe('what a sandbox sees of the machine', () => {
+describe('what a sandbox sees of the machine', { skip: without('host:') }, () => {
   test('no process but its own', async () => {
     const commands = await linesOf('for p in /proc/[0-9]*; do cat $p/cmdline 2>/dev/null | tr "\\0" " "; echo; done');
     assert.ok(commands.length <= 4, `it sees ${commands.join(' | ')}`);
@@ -80,7 +82,7 @@ describe('what a sandbox sees of the machine', () => {
   });
 });
 
-describe('what a sandbox may do', () => {
+describe('what a sandbox may do', { skip: without('host:') }, () => {
   test('its process cannot gain anything: capabilities, filter, no new privileges', async () => {
     const status = Object.fromEntries(
       (await linesOf('cat /proc/self/status')).map(line => line.split(/:\s+/) as [string, string]),
@@ -143,7 +145,7 @@ describe('what a sandbox may do', () => {
   });
 });
 
-describe('what a sandbox may use', () => {
+describe('what a sandbox may use', { skip: without('host:') }, () => {
   test('a fork bomb is stopped while another sandbox still starts', async () => {
     const bomb = await engine.client.call('run', {
       command: "perl -e 'while (1) { my $p = fork; next if defined $p; warn qq(stopped\\n); sleep 1 }'",
@@ -193,7 +195,7 @@ describe('what a sandbox may use', () => {
   });
 });
 
-describe('what a sandbox reaches', () => {
+describe('what a sandbox reaches', { skip: without('host:') }, () => {
   const servers: Server[] = [];
   const addresses = Object.values(networkInterfaces())
     .flat()
@@ -254,7 +256,7 @@ describe('what a sandbox reaches', () => {
   });
 });
 
-describe('what lives beside another', () => {
+describe('what lives beside another', { skip: without('host:') }, () => {
   const { call } = {
     call: ((verb, input) => engine.client.call(verb, input)) as TestEngine['client']['call'],
   };
@@ -307,7 +309,7 @@ describe('what lives beside another', () => {
   });
 });
 
-describe('what stays', () => {
+describe('what stays', { skip: without('host:') }, () => {
   test('a secret reaches the command and no file of ours', async () => {
     const value = `secret-${Math.random().toString(36).slice(2)}-value`;
     const result = await inside('test "$TOKEN" = "$SAME" && printf %s "$TOKEN" | wc -c > /root/length', {

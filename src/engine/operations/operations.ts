@@ -107,6 +107,22 @@ export class Operations {
     return record;
   }
 
+  /** One that an earlier engine began and whose work goes on. */
+  resume(record: OperationRecord, work: (job: Job) => Promise<Outcome>): void {
+    const controller = new AbortController();
+    const job: Job = {
+      operation: record,
+      signal: controller.signal,
+      attach: process => this.#follow(record.id, process),
+    };
+    const ended = Promise.resolve()
+      .then(() => work(job))
+      .catch(error => ({ status: 'FAILED', error: toWireError(error) }) satisfies Outcome)
+      .then(outcome => this.#end(record.id, outcome))
+      .catch(error => this.#lost(record.id, error));
+    this.#live.set(record.id, { controller, announceTimer: undefined, ended });
+  }
+
   async #execute(record: OperationRecord, signal: AbortSignal, work: (job: Job) => Promise<Outcome>): Promise<Outcome> {
     this.#store.begin(record.id);
     this.#announce(record.id);
@@ -254,14 +270,20 @@ export class Operations {
     return this.#store.startsFrom(image);
   }
 
-  /** After a crash: whatever had not ended has now. */
-  endInterrupted(): void {
+  /** After a crash: whatever had not ended has now, but for what `resume` takes up again; answers whose sandboxes live on. */
+  endInterrupted(resume: (record: OperationRecord) => string | undefined = () => undefined): string[] {
+    const resumed: string[] = [];
     const error: WireError = {
       code: 'interrupted',
       message: 'the engine ended while this was going on',
       fix: 'Run it again.',
     };
     for (const record of this.#store.unfinished()) {
+      const sandbox = resume(record);
+      if (sandbox !== undefined) {
+        resumed.push(sandbox);
+        continue;
+      }
       const { bytes, lastLine } = this.#spooled(record.id);
       this.#store.end(record.id, {
         status: 'FAILED',
@@ -282,6 +304,7 @@ export class Operations {
         lastLine,
       });
     }
+    return resumed;
   }
 
   view(record: OperationRecord): OperationView {

@@ -1,17 +1,18 @@
 import { CoppiceError, invalidInput, toWireError } from '../../protocol/errors.ts';
 import { runInput, type StepResult } from '../../protocol/schemas/operations.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
-import type { ProcessExit, ProcessSpec, SandboxSpec } from '../../runtimes/runtime.ts';
+import type { ProcessExit, ProcessSpec, RuntimeSandbox, SandboxSpec } from '../../runtimes/runtime.ts';
 import type { BranchStore } from '../branches/branchStore.ts';
 import type { Call } from '../call.ts';
 import type { FileStore } from '../files/fileStore.ts';
 import type { HeldImage } from '../images/imageRemoval.ts';
-import type { ImageRecord, ImageStore } from '../images/imageStore.ts';
+import { type ImageRecord, type ImageStore, toRuntimeImage } from '../images/imageStore.ts';
 import type { Runtimes } from '../runtimes.ts';
 import type { Spools } from '../store/spools.ts';
 import type { StateLayers } from '../sync/stateLayers.ts';
 import { chainHint, outcomeHints } from './hints.ts';
 import { memoryBytes } from './memorySize.ts';
+import type { OperationRecord } from './operationStore.ts';
 import type { Job, Operations, Outcome } from './operations.ts';
 import { type OneRun, runOnce } from './runOnce.ts';
 import type { StartImage, StartImages } from './startImage.ts';
@@ -72,7 +73,7 @@ export class Run {
         kind: 'run',
         title: commands.map(command => command.title).join(' ; '),
         image: start.image.uuid,
-        input: recordedInput(request),
+        input: recordedInput(request, start.branch),
         disposable: !kept,
         directoryStateId: request.directory_state_id ?? null,
         group: request.group?.id ?? null,
@@ -102,11 +103,32 @@ export class Run {
         : 'it is no run';
       throw new CoppiceError('unsupported', `operation ${id} cannot be run again: ${why}`, { fix: 'Start a new run.' });
     }
-    const { tag: _, workspace: __, ...asked } = input;
+    const { tag: _, workspace: __, moves_branch: ___, ...asked } = input;
     // By its UUID, not by the branch it was asked for: that may have moved, and a retry must not move it further.
     const request = runInput.parse({ ...asked, image: image ?? undefined, wait: false });
     const { operation_id, status, hints } = await this.call(request, call);
     return { operation_id, status, hints };
+  }
+
+  /**
+   * After an engine's restart: what still runs is followed to its end, as if nothing had happened. Answers the sandbox that
+   * it runs in; undefined: it cannot be taken up again. Of steps the rest would need what was never recorded.
+   */
+  resume(record: OperationRecord): string | undefined {
+    const { runtimes, images, operations } = this.#parts;
+    const image = record.image === null ? undefined : images.find(record.image);
+    const runtime = runtimes.of(record);
+    if (record.kind !== 'run' || record.status !== 'EXECUTING' || !runtime.adopt || !image) return undefined;
+    const { secrets: _, stdin_bytes: __, moves_branch: branch, ...asked } = record.input;
+    const request = runInput.parse(asked);
+    const [command, ...more] = commandsOf(request);
+    if (!command || more.length > 0) return undefined;
+    const start = { image, branch: branch as string | undefined };
+    const adopt = () =>
+      runtime.adopt!({ id: record.id, image: toRuntimeImage(image), spool: this.#parts.spools.open(record.id) });
+    const laid = { files: [], limits: limitsOf(request), state: undefined };
+    operations.resume(record, job => this.#execute(request, [command], start, laid, !record.disposable, job, adopt));
+    return record.id;
   }
 
   async #execute(
@@ -116,8 +138,9 @@ export class Run {
     laid: Laid,
     kept: boolean,
     job: Job,
+    adopt?: () => Promise<RuntimeSandbox>,
   ): Promise<Outcome> {
-    const deadline = request.timeout === 0 ? new AbortController().signal : AbortSignal.timeout(request.timeout * 1000);
+    const deadline = deadlineOf(request, job);
     const images: KeptImage[] = [];
     const steps: StepResult[] = [];
     let from: Pick<ImageRecord, 'uuid' | 'data'> = start.image;
@@ -125,16 +148,18 @@ export class Run {
     let changed = false;
     try {
       for (const [index, command] of commands.entries()) {
-        const spec = this.#sandboxSpec(
-          request,
-          command,
-          start.image,
-          from,
-          laid,
-          `${job.operation.id}${commands.length > 1 ? `-${index}` : ''}`,
-          job.operation.id,
-        );
-        last = await runOnce(this.#parts.runtimes.of(start.image), spec, job, { keep: kept, deadline });
+        const spec = () =>
+          this.#sandboxSpec(
+            request,
+            command,
+            start.image,
+            from,
+            laid,
+            `${job.operation.id}${commands.length > 1 ? `-${index}` : ''}`,
+            job.operation.id,
+          );
+        const open = adopt ?? (() => this.#parts.runtimes.of(start.image).create(spec()));
+        last = await runOnce(open, job, { keep: kept, deadline });
         changed ||= last.changed;
         if (last.kept) {
           images.push({
@@ -264,6 +289,13 @@ function taggedNothing(tag: string, why: string): { readonly hint: string } {
   return { hint: `The tag ${tag} was not set: ${why}` };
 }
 
+/** Counted from the start, whichever engine saw that. */
+function deadlineOf(request: Request, job: Job): AbortSignal {
+  if (request.timeout === 0) return new AbortController().signal;
+  const since = Date.now() - (job.operation.startedAt ?? Date.now());
+  return AbortSignal.timeout(Math.max(0, request.timeout * 1000 - since));
+}
+
 const succeeded = (run: OneRun): boolean => run.exit.exitCode === 0 && !run.timedOut && !run.exit.oom;
 
 function commandsOf(request: Request): Command[] {
@@ -288,11 +320,12 @@ export function limitsOf(request: Pick<Request, 'limits'>): SandboxSpec['limits'
 }
 
 /** Secrets are named, never kept; standard input and uploaded files may be large or private: their size is enough. */
-function recordedInput(request: Request): Record<string, unknown> {
+function recordedInput(request: Request, branch: string | undefined): Record<string, unknown> {
   const { secrets, stdin, ...rest } = request;
   return {
     ...rest,
     ...(Object.keys(secrets).length > 0 ? { secrets: Object.keys(secrets) } : {}),
+    ...(branch === undefined ? {} : { moves_branch: branch }),
     ...(stdin === undefined ? {} : { stdin_bytes: Buffer.byteLength(stdin) }),
   };
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { CoppiceError } from '../../protocol/errors.ts';
-import type { ProcessExit, Runtime, RuntimeSandbox, SandboxSpec } from '../../runtimes/runtime.ts';
+import type { ProcessExit, RuntimeSandbox } from '../../runtimes/runtime.ts';
 import type { Job } from './operations.ts';
 
 export interface OneRun {
@@ -12,15 +12,14 @@ export interface OneRun {
   readonly notes: readonly string[];
 }
 
-/** One command in one sandbox, from nothing to nothing: made, run, kept or thrown away, removed. */
+/** One command in one sandbox: made or found again, run, kept or thrown away, removed. */
 export async function runOnce(
-  runtime: Runtime,
-  spec: SandboxSpec,
+  open: () => Promise<RuntimeSandbox>,
   job: Job,
   options: { readonly keep: boolean; readonly deadline: AbortSignal },
 ): Promise<OneRun> {
   job.signal.throwIfAborted();
-  const sandbox = await runtime.create(spec);
+  const sandbox = await open();
   try {
     const { exit, timedOut } = await untilExit(sandbox, job, options.deadline);
     job.signal.throwIfAborted();

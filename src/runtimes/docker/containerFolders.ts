@@ -32,6 +32,16 @@ export function containerFolders(sandbox: string, container: Docker.Container): 
     return look().tree(real);
   }
 
+  /** Folders may have to stay for what the daemon mounts into them, as /etc for /etc/hosts. */
+  async function holdsFiles(real: string): Promise<boolean> {
+    const kind = await look().kindOf(real);
+    if (kind !== 'directory') return kind !== undefined;
+    const tree = await below(real);
+    const holds = (at: string): boolean =>
+      tree.children(at).some(entry => entry.type !== 'directory' || holds(entry.path));
+    return holds(real);
+  }
+
   async function removeAll(real: string): Promise<void> {
     const tree = await below(real);
     const names: string[] = [];
@@ -41,7 +51,7 @@ export function containerFolders(sandbox: string, container: Docker.Container): 
     };
     collect(real);
     const code = await runInside(container, ['remove'], { input: nameList(names) });
-    if (code !== 0 || (await look().kindOf(real)) !== undefined)
+    if (code !== 0 || (await holdsFiles(real)))
       throw new CoppiceError('conflict', `sandbox ${sandbox}: ${shown(real)} could not be removed whole`, {
         fix: 'Something writes to it, or it is in use; try again.',
       });

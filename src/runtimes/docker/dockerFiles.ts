@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { PassThrough, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { type Extract, extract } from 'tar-stream';
 import type { FileEntry } from '../../protocol/schemas/files.ts';
 import { globMatcher, plainStart } from '../glob.ts';
@@ -79,20 +79,14 @@ export class DockerFiles implements ImageFiles {
   }
 
   archive(path: string, signal?: AbortSignal): Promise<NodeJS.ReadableStream> {
-    return this.#use(async place => {
+    return this.#places.open(this.#image, async place => {
       const asked = normal(path);
       await place.entry(asked);
-      // The connection is held while it is read; what breaks it breaks the archive.
-      const output = new PassThrough();
-      const source = await place.archive(asked);
-      const abort = () => source.destroy(new Error('the archive is not wanted any more'));
+      const archive = await place.archive(asked);
+      const abort = () => archive.destroy(new Error('the archive is not wanted any more'));
       signal?.addEventListener('abort', abort, { once: true });
-      output.on('close', () => {
-        signal?.removeEventListener('abort', abort);
-        source.destroy();
-      });
-      source.on('error', error => output.destroy(error));
-      return source.pipe(output);
+      archive.once('close', () => signal?.removeEventListener('abort', abort));
+      return archive;
     });
   }
 

@@ -117,12 +117,13 @@ export class MainProcess extends AttachedProcess {
     const waiting = container.wait();
     waiting.catch(() => undefined);
     output.drain(await logsOf(container));
-    this.settle(this.#end(waiting, output));
+    this.settle(this.#end(waiting, output, true));
   }
 
-  async #end(waiting: Promise<unknown>, output: Output): Promise<ProcessExit> {
+  async #end(waiting: Promise<unknown>, output: Output, resumed = false): Promise<ProcessExit> {
     const { container, spec, back } = this.#parts;
     let last = output;
+    let again = resumed;
     for (let wait = waiting; ; ) {
       try {
         await wait;
@@ -132,12 +133,15 @@ export class MainProcess extends AttachedProcess {
         await back();
         const state = await stateOf(container);
         last = this.output(spec, true);
+        again = true;
         last.drain(await logsOf(container));
         if (!state.Running) break;
         wait = container.wait();
       }
     }
-    const [state, written] = await Promise.all([stateOf(container), last.finish()]);
+    let written = await last.finish();
+    if (again) written = await this.#rest();
+    const state = await stateOf(container);
     return {
       exitCode: state.ExitCode,
       signal: signalName(state.ExitCode),
@@ -145,6 +149,14 @@ export class MainProcess extends AttachedProcess {
       resources: { cpuMs: null, maxRss: null },
       output: written,
     };
+  }
+
+  /** Who follows a log may miss its end: what is in it when all is over is the whole. */
+  async #rest(): Promise<ProcessExit['output']> {
+    const { container, spec } = this.#parts;
+    const output = this.output(spec, true);
+    output.drain(await logsOf(container));
+    return output.finish();
   }
 
   async kill(signal: string): Promise<void> {
@@ -173,12 +185,7 @@ async function attach(container: Docker.Container, spec: ProcessSpec): Promise<D
 
 /** From its first byte: what is in the spool already is passed over. */
 async function logsOf(container: Docker.Container): Promise<Duplex> {
-  return (await container.logs({
-    follow: true,
-    stdout: true,
-    stderr: true,
-    tail: 'all' as never,
-  })) as unknown as Duplex;
+  return (await container.logs({ stdout: true, stderr: true, follow: true })) as unknown as Duplex;
 }
 
 export interface ExecParts {

@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type Docker from 'dockerode';
 import { CoppiceError, toWireError } from '../../protocol/errors.ts';
 import type { DiffEntry } from '../../protocol/schemas/files.ts';
 import type {
+  AdoptedRun,
   ExportedLayer,
   ImageFiles,
   ImageSource,
@@ -24,7 +24,7 @@ import { diffTrees } from './diffTrees.ts';
 import { DockerFiles } from './dockerFiles.ts';
 import { MainProcess } from './dockerProcess.ts';
 import { DockerSandbox } from './dockerSandbox.ts';
-import { SavedLayers, WithoutMark } from './exports.ts';
+import { SavedLayers } from './exports.ts';
 import { Grounds } from './grounds.ts';
 import { bytesOfItsOwn, Images, imageData, type MadeImage } from './images.ts';
 import { identifySource, importSource } from './imports.ts';
@@ -59,6 +59,7 @@ export class DockerRuntime implements Runtime {
   readonly #places: Places;
   readonly #grounds: Grounds;
   readonly #behind = new Set<Promise<void>>();
+  readonly #started = Date.now();
   #names: Names | undefined;
   #closed = false;
 
@@ -125,10 +126,11 @@ export class DockerRuntime implements Runtime {
   }
 
   exportTree(image: RuntimeImage, signal: AbortSignal): Promise<Readable> {
-    return this.#places.use(imageData(image).id, async place => {
-      const tree = new WithoutMark();
-      const source = await place.archive('/');
-      pipeline(source, tree, { signal }).catch(error => tree.destroy(error as Error));
+    return this.#places.open(imageData(image).id, async place => {
+      const tree = await place.archive('/');
+      const abort = () => tree.destroy(new Error('the tree is not wanted any more'));
+      signal.addEventListener('abort', abort, { once: true });
+      tree.once('close', () => signal.removeEventListener('abort', abort));
       return tree;
     });
   }
@@ -248,10 +250,38 @@ export class DockerRuntime implements Runtime {
     };
   }
 
-  async adopt(_id: string): Promise<RuntimeSandbox | 'gone'> {
-    return 'gone';
+  adopt(run: AdoptedRun): Promise<RuntimeSandbox> {
+    return this.#asked(() => this.#adopt(run));
   }
 
+  async #adopt({ id, image, spool }: AdoptedRun): Promise<RuntimeSandbox> {
+    await this.#back();
+    const { api } = await this.#connection.daemon();
+    const names = this.#ours();
+    const container = api.getContainer(names.container(id));
+    const info = await container.inspect().catch((error: { statusCode?: number }) => {
+      if (error.statusCode === 404) return undefined;
+      throw error;
+    });
+    if (!info || info.Config.Labels[idLabel] !== id || info.State.Status === 'created') throw gone(id);
+    const env = Object.fromEntries((info.Config.Env ?? []).map(entry => entry.split(/=(.*)/s) as [string, string]));
+    const spec: ProcessSpec = {
+      args: [],
+      env,
+      cwd: '/',
+      user: undefined,
+      stdin: { kind: 'none' },
+      tty: undefined,
+      spool,
+    };
+    const main = new MainProcess({ id, container, spec, back: () => this.#back() });
+    await main.resume();
+    const ground = await this.#images.describe(info.Image);
+    const network = this.#pauses.adopted(info.HostConfig.NetworkMode ?? '');
+    return this.#sandbox({ id, image, main: spec }, container, main, ground, network, false);
+  }
+
+  /** Networks that a run joined stay as long as it does. */
   async reap(known: {
     readonly images: readonly RuntimeImage[];
     readonly sandboxes: readonly string[];
@@ -260,17 +290,32 @@ export class DockerRuntime implements Runtime {
     if (!names) return;
     this.#names = names;
     const { api } = await this.#connection.daemon();
+    const before = Math.floor(this.#started / 1000);
     const containers = await api.listContainers({ all: true, filters: names.filter });
-    const living = new Set(known.sandboxes);
-    for (const { Id, Labels } of containers)
-      if (!living.has(Labels[idLabel] ?? '')) await api.getContainer(Id).remove({ force: true, v: true });
-    const kept = new Set(known.images.map(image => image.uuid));
-    const images = await api.listImages({ filters: { reference: [`${names.repository}:*`] } });
-    for (const name of images.flatMap(image => image.RepoTags ?? [])) {
-      const tag = name.slice(name.lastIndexOf(':') + 1);
-      if (!name.startsWith(`${names.repository}:`) || kept.has(tag) || tag.startsWith('inside-')) continue;
-      await this.#images.remove(name);
+    const living = containers.filter(({ Labels }) => known.sandboxes.includes(Labels[idLabel] ?? ''));
+    const joined = new Set(living.map(({ HostConfig }) => HostConfig?.NetworkMode?.replace('container:', '')));
+    for (const container of containers) {
+      // What this engine itself made meanwhile is none of an earlier one's.
+      if (living.includes(container) || joined.has(container.Id) || container.Created > before) continue;
+      await this.#removed(api.getContainer(container.Id));
     }
+    await this.#reapImages(api, names, new Set(known.images.map(image => image.uuid)), before);
+  }
+
+  async #reapImages(api: Docker, names: Names, kept: ReadonlySet<string>, before: number): Promise<void> {
+    for (const { RepoTags, Created } of await api.listImages({ filters: { reference: [`${names.repository}:*`] } })) {
+      for (const name of RepoTags ?? []) {
+        const tag = name.slice(name.lastIndexOf(':') + 1);
+        if (!name.startsWith(`${names.repository}:`) || kept.has(tag) || tag.startsWith('inside-')) continue;
+        if (Created <= before) await this.#images.remove(name);
+      }
+    }
+  }
+
+  async #removed(container: Docker.Container): Promise<void> {
+    await container.remove({ force: true, v: true }).catch((error: { statusCode?: number }) => {
+      if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
+    });
   }
 
   async wipe(): Promise<void> {
@@ -358,4 +403,8 @@ function logging(daemon: Daemon, main: ProcessSpec | undefined): Docker.HostConf
   return main
     ? { Type: 'local', Config: { 'max-size': '1g', 'max-file': '2', compress: 'false' } }
     : { Type: 'none', Config: {} };
+}
+
+function gone(id: string): CoppiceError {
+  return new CoppiceError('interrupted', `what ran for ${id} is gone from the daemon`, { fix: 'Run it again.' });
 }

@@ -109,6 +109,7 @@ export class DockerSandbox implements RuntimeSandbox {
     { readonly changed: false } | { readonly changed: true; readonly data: unknown; readonly size: number | null }
   > {
     const { id, container, image, ground, images, env } = this.#parts;
+    if ((await this.#asked(() => this.#lookAtUpper())) === false) return { changed: false };
     const made = await this.#asked(() =>
       images.commit(
         container,

@@ -1,7 +1,7 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type Readable, Transform } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
 import { CoppiceError } from '../../protocol/errors.ts';
@@ -91,43 +91,4 @@ async function unpackSaved(
   }
   await fed;
   return places;
-}
-
-const block = 512;
-
-/** A tar without the mark that Docker puts into every container's root; all else passes as it is. */
-export class WithoutMark extends Transform {
-  #pending = Buffer.alloc(0);
-  /** Bytes of content until the next header. */
-  #content = 0;
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    let rest = this.#pending.length > 0 ? Buffer.concat([this.#pending, chunk]) : chunk;
-    for (;;) {
-      const content = Math.min(this.#content, rest.length);
-      if (content > 0) this.push(rest.subarray(0, content));
-      this.#content -= content;
-      rest = rest.subarray(content);
-      if (this.#content > 0 || rest.length < block) break;
-      const header = rest.subarray(0, block);
-      rest = rest.subarray(block);
-      const size = sizeIn(header);
-      this.#content = Math.ceil(size / block) * block;
-      if (size > 0 || header.toString('latin1', 0, 100).replace(/\0.*$/s, '') !== '.dockerenv') this.push(header);
-    }
-    this.#pending = Buffer.from(rest);
-    done();
-  }
-
-  override _flush(done: () => void): void {
-    this.push(this.#pending);
-    done();
-  }
-}
-
-/** Octal, or, for what is too large for that, binary with the first bit set. */
-function sizeIn(header: Buffer): number {
-  const field = header.subarray(124, 136);
-  if ((field[0]! & 0x80) !== 0) return Number(field.readBigUInt64BE(4));
-  return Number.parseInt(field.toString('latin1').replace(/[\0 ]+$/, '') || '0', 8) || 0;
 }

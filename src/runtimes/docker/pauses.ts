@@ -50,6 +50,12 @@ export class Pauses {
     };
   }
 
+  /** Of a run that an earlier engine started: it goes with that. */
+  adopted(mode: string): Joined {
+    const [, id] = /^container:(\w+)$/.exec(mode) ?? [];
+    return { mode, release: () => (id === undefined ? undefined : this.#remove(id)) };
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#starting);

@@ -1,8 +1,10 @@
 import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type Docker from 'dockerode';
 import { type Extract, extract } from 'tar-stream';
 import type { Connection } from './connect/connection.ts';
+import { DaemonTar } from './daemonTar.ts';
 import type { Names } from './names.ts';
 import { notAFolder, notThere, readEntries, shown, Tree, type TreeEntry } from './tree.ts';
 
@@ -113,7 +115,9 @@ export class Place {
   async archive(path: string): Promise<Readable> {
     const name = shown(path);
     const stream = path === '/' ? this.container.export() : this.container.getArchive({ path: name });
-    return (await stream) as Readable;
+    const tar = new DaemonTar();
+    pipeline((await stream) as Readable, tar).catch(error => tar.destroy(error as Error));
+    return tar;
   }
 
   async #headFollowed(path: string): Promise<Followed | undefined> {
@@ -151,9 +155,18 @@ export class Place {
       return answer.headers['x-docker-container-path-stat'];
     } catch (error) {
       const { statusCode, message = '' } = error as { statusCode?: number; message?: string };
+      // The daemon's own way to say that a file stands where a folder should.
+      if (statusCode === 500 && (await this.#isBelowFile(path))) return undefined;
       if (statusCode === 404 || /not a directory|no such file|could not find/i.test(message)) return undefined;
       throw error;
     }
+  }
+
+  async #isBelowFile(path: string): Promise<boolean> {
+    const above = posix.dirname(path);
+    if (above === '/') return false;
+    const kind = await this.kindOf(above);
+    return kind === 'file' || kind === 'other' || (kind === undefined && (await this.#isBelowFile(above)));
   }
 
   async #missing(path: string): Promise<never> {
@@ -185,6 +198,28 @@ export class Places {
     this.#names = names;
   }
 
+  /** For as long as a stream of it is read. */
+  async open(image: string, use: (place: Place) => Promise<Readable>): Promise<Readable> {
+    const held = this.#of(image);
+    held.users++;
+    const done = () => this.#used(held);
+    try {
+      const stream = await use(await held.place);
+      stream.once('close', done);
+      return stream;
+    } catch (error) {
+      done();
+      throw await this.#connection.understood(error);
+    }
+  }
+
+  #used(held: Held): void {
+    held.users--;
+    held.usedAt = Date.now();
+    if (held.dropped) this.#remove(held);
+    this.#sweepSoon();
+  }
+
   async use<T>(image: string, use: (place: Place) => Promise<T>): Promise<T> {
     const held = this.#of(image);
     held.users++;
@@ -193,10 +228,7 @@ export class Places {
     } catch (error) {
       throw await this.#connection.understood(error);
     } finally {
-      held.users--;
-      held.usedAt = Date.now();
-      if (held.dropped) this.#remove(held);
-      this.#sweepSoon();
+      this.#used(held);
     }
   }
 

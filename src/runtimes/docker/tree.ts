@@ -107,9 +107,7 @@ function entryOf(header: Header, hash: string): TreeEntry | undefined {
   const link = pax.linkpath === undefined ? (header.linkname ?? null) : asBytes(pax.linkpath);
   const path = posix.resolve('/', name);
   const type = types[header.type ?? 'file'] ?? 'other';
-  // What the daemon itself puts into a container's root.
-  if (path === '/.dockerenv') return undefined;
-  return {
+  const entry: TreeEntry = {
     path,
     type,
     size: type === 'file' ? header.size : type === 'link' ? (link?.length ?? 0) : 0,
@@ -120,6 +118,15 @@ function entryOf(header: Header, hash: string): TreeEntry | undefined {
     link: type === 'link' || header.type === 'link' ? link : null,
     hash,
   };
+  return isStub(entry) ? undefined : entry;
+}
+
+const stubs = new Set(['/dev/console', '/etc/hostname', '/etc/hosts', '/etc/resolv.conf', '/run/.containerenv']);
+
+/** What the daemon itself puts into a container's root, for it to mount something there. */
+function isStub(entry: TreeEntry): boolean {
+  if (entry.path === '/etc/mtab') return entry.link === '/proc/mounts';
+  return stubs.has(entry.path) && entry.type === 'file' && entry.size === 0 && (entry.mode & 0o111) !== 0;
 }
 
 const types: Readonly<Record<string, FileEntry['type']>> = {

@@ -191,11 +191,6 @@ export class NativeRuntime implements Runtime {
     return new NativeSandbox(host, this.#inbox, spec.id, main, notes);
   }
 
-  /** Nothing survives its host. */
-  async adopt(_id: string): Promise<RuntimeSandbox | 'gone'> {
-    return 'gone';
-  }
-
   async reap(known: {
     readonly images: readonly RuntimeImage[];
     readonly sandboxes: readonly string[];

@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import Docker from 'dockerode';
+
+/** Podman's service as Docker's API, with storage, network and mounts of its own that go with it. */
+export class PodmanService {
+  readonly folder: string;
+  readonly socket: string;
+  readonly #process: ChildProcess;
+
+  private constructor(folder: string, service: ChildProcess) {
+    this.folder = folder;
+    this.socket = path.join(folder, 'podman.sock');
+    this.#process = service;
+  }
+
+  /** Why it cannot run here; undefined when it can. */
+  static missing(): string | undefined {
+    if (process.getuid?.() !== 0) return "podman's service needs root here";
+    if (!existsSync('/usr/bin/podman')) return "podman is missing: install Debian's podman";
+    return undefined;
+  }
+
+  static async start(): Promise<PodmanService> {
+    const folder = mkdtempSync(path.join(tmpdir(), 'coppice-podman-'));
+    const log = openSync(path.join(folder, 'podman.log'), 'a');
+    const service = spawn('unshare', ['--net', '--mount', '--', 'podman', ...flags(folder)], {
+      stdio: ['ignore', log, log],
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: folder, CONTAINERS_CONF: configure(folder), TMPDIR: folder },
+    });
+    closeSync(log);
+    const started = new PodmanService(folder, service);
+    try {
+      await started.#ready();
+      return started;
+    } catch (error) {
+      const tail = readFileSync(path.join(folder, 'podman.log'), 'utf8').slice(-2000);
+      await started.stop();
+      throw new Error(`podman did not start: ${error instanceof Error ? error.message : error}\n${tail}`);
+    }
+  }
+
+  async #ready(): Promise<void> {
+    const api = new Docker({ socketPath: this.socket });
+    for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(50)) {
+      if (this.#process.exitCode !== null) throw new Error(`it ended with ${this.#process.exitCode}`);
+      if (existsSync(this.socket) && (await api.ping().catch(() => undefined))) return;
+    }
+    throw new Error('no answer within 30 s');
+  }
+
+  /** Containers live on without the service: their monitors name our folder. */
+  async stop(): Promise<void> {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const exited = once(this.#process, 'exit');
+      this.#process.kill('SIGTERM');
+      if (!(await Promise.race([exited, sleep(10_000, undefined, { ref: false })]))) this.#process.kill('SIGKILL');
+      await exited;
+    }
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+function flags(folder: string): string[] {
+  const at = (name: string) => path.join(folder, name);
+  return [
+    ...['--root', at('root'), '--runroot', at('run'), '--tmpdir', at('tmp'), '--storage-driver', 'overlay'],
+    ...['system', 'service', '--time=0', `unix://${at('podman.sock')}`],
+  ];
+}
+
+/** No limit is raised, which takes a capability that a machine inside another may lack. */
+function configure(folder: string): string {
+  const file = path.join(folder, 'containers.conf');
+  writeFileSync(
+    file,
+    [
+      '[containers]',
+      'default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]',
+      '[engine]',
+      'cgroup_manager = "cgroupfs"',
+      'runtime = "runc"',
+      'events_logger = "file"',
+      '',
+    ].join('\n'),
+  );
+  return file;
+}

@@ -1,0 +1,50 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { descendants, type RunningProcess } from './processes.ts';
+
+/**
+ * What the contract suite runs on. The runner starts the daemon and tells the engines of it by COPPICE_RUNTIME and
+ * COPPICE_DOCKER_HOST; here is only what tests have to know.
+ */
+export const testRuntime = (process.env.COPPICE_TEST_RUNTIME ?? 'native') as 'native' | 'docker' | 'podman';
+
+/** Capabilities that not every runtime has, each with why not. */
+const missing: Readonly<Record<string, string>> =
+  testRuntime === 'native'
+    ? {}
+    : {
+        'host:': 'host: is of the native runtime alone',
+        'native host': 'there is no namespace host on the docker runtime',
+        'processes below the engine': 'containers are below the daemon, not below the engine',
+        'ends with its engine': 'what runs in Docker goes on without its engine',
+        'own disk': 'the images lie on the disk of the daemon',
+        'small containers': 'there is no launcher of ours to kill',
+      };
+
+/** For a test's `skip`: false where the runtime has the capability, else why it has not. */
+export const without = (capability: string): string | false => missing[capability] ?? false;
+
+/** Everything that runs in sandboxes of an engine: on native below its process, in Docker in the daemon's containers. */
+export function sandboxProcesses(engine: number): readonly RunningProcess[] {
+  if (testRuntime === 'native') return descendants(engine);
+  const folder = process.env.COPPICE_TEST_DAEMON_FOLDER;
+  if (folder === undefined)
+    throw new Error('COPPICE_TEST_DAEMON_FOLDER does not say where the daemon keeps its things');
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && rootOf(name).includes(`${folder}/`))
+    .map(name => ({ pid: Number(name), command: read(name, 'cmdline').replaceAll('\0', ' ').trim() }));
+}
+
+/** Where a process's root comes from: of a container, the layers of the daemon. */
+const rootOf = (pid: string): string =>
+  read(pid, 'mountinfo')
+    .split('\n')
+    .find(line => line.split(' ')[4] === '/') ?? '';
+
+/** Empty when it ended meanwhile. */
+function read(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return '';
+  }
+}
