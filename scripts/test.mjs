@@ -31,7 +31,8 @@ const groups = {
 async function test() {
   const started = performance.now();
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { grep: { type: 'string' } } });
-  const names = positionals.length > 0 ? positionals : Object.keys(groups).filter(name => name !== 'soak' && name !== 'docker');
+  const names =
+    positionals.length > 0 ? positionals : Object.keys(groups).filter(name => name !== 'soak' && name !== 'docker');
   const unknown = names.find(name => !groups[name]);
   if (unknown) throw new Error(`there is no group ${unknown}; there are ${Object.keys(groups).join(', ')}`);
   const results = await prepare(names);
