@@ -175,6 +175,7 @@ export class EngineClient implements VerbCaller {
   }
 
   async stopEngine(force: boolean): Promise<{ readonly stopping: boolean; readonly busy: number }> {
+    if (!this.#alive) throw engineDied();
     try {
       return await this.#request(() => this.#connection.sendRequest(stopRequest, { force }));
     } catch (error) {

@@ -1,5 +1,6 @@
 import {
   asSandboxError,
+  invalid,
   OperationCancelledError,
   type SandboxError,
   SandboxExecutionError,
@@ -28,6 +29,19 @@ export interface ExecOptions {
   readonly onStdout?: (text: string) => void;
   readonly onStderr?: (text: string) => void;
 }
+
+/** @internal */
+export const EXEC_OPTIONS: readonly (keyof ExecOptions)[] = [
+  'cwd',
+  'env',
+  'user',
+  'check',
+  'timeoutMs',
+  'stdin',
+  'signal',
+  'onStdout',
+  'onStderr',
+];
 
 /** @internal */
 export interface ProcessParts {
@@ -59,7 +73,10 @@ export class Process extends OperationRef<ProcessResult> {
     this.#exit = run.exit;
     this.stdout = run.reader('stdout');
     this.stderr = run.reader('stderr');
-    this.stdin = new StreamWriter((bytes, last) => run.write(bytes, last));
+    this.stdin = new StreamWriter((bytes, last) => {
+      if (parts.options.stdin === true) return run.write(bytes, last);
+      throw invalid('stdin', `of ${parts.command[0]} is not open`, 'Start it with stdin: true to write to it.');
+    });
   }
 
   /** Its exit code when it has ended, else undefined; never blocks. */

@@ -6,10 +6,10 @@ import { invalid, SandboxNotFoundError } from './errors.ts';
 import type { Link } from './link.ts';
 import { type LogOptions, LogReader } from './logReader.ts';
 import { OperationRef, type RefAbout } from './operationRef.ts';
-import { type ExecOptions, Process } from './process.ts';
+import { EXEC_OPTIONS, type ExecOptions, Process } from './process.ts';
 import { SandboxFiles, type TextEncoding, type WriteOptions } from './sandboxFiles.ts';
-import { createInput, runArguments, type SandboxOptions } from './sandboxOptions.ts';
-import { Shell, type ShellOptions, shellParts } from './shell.ts';
+import { createInput, refuseUnknown, runArguments, type SandboxOptions } from './sandboxOptions.ts';
+import { SHELL_OPTIONS, Shell, type ShellOptions, shellParts } from './shell.ts';
 import type { DataSource } from './streamWriter.ts';
 
 export type SandboxStatus = 'pending' | 'creating' | 'running' | 'terminating' | 'completed' | 'failed' | 'terminated';
@@ -76,9 +76,10 @@ export class Sandbox {
   }
 
   static list<S extends typeof Sandbox>(this: S, options: ListOptions = {}): OperationRef<InstanceType<S>[]> {
+    refuseUnknown(options, ['tags', 'status', 'showTerminated'], 'list');
     const link = this.link();
     const input = {
-      ...(options.tags === undefined ? {} : { tags: [...options.tags] }),
+      ...(options.tags === undefined ? {} : { tags: options.tags }),
       ...(options.status === undefined ? {} : { status: options.status }),
       ...(options.showTerminated === undefined ? {} : { show_terminated: options.showTerminated }),
       limit: 10_000,
@@ -145,12 +146,14 @@ export class Sandbox {
     if (!Array.isArray(command) || command.length === 0 || command.some(word => typeof word !== 'string')) {
       throw invalid('command', 'is a list of words', "For a shell's line give ['/bin/sh', '-c', line].");
     }
+    refuseUnknown(options, EXEC_OPTIONS, 'exec');
     const { id: sandboxId } = this;
     return new Process({ link: this.#link, sandboxId, processId: newProcessId(), command, options });
   }
 
   /** A shell on a terminal. */
   shell(options: ShellOptions = {}): Shell {
+    refuseUnknown(options, SHELL_OPTIONS, 'shell');
     return new Shell(shellParts({ link: this.#link, sandboxId: this.id, processId: newProcessId() }, options));
   }
 
@@ -166,6 +169,9 @@ export class Sandbox {
 
   /** What its own command writes. */
   streamLogs(options: LogOptions = {}): LogReader {
+    refuseUnknown(options, ['follow', 'tail'], 'streamLogs');
+    const { tail = 0 } = options;
+    if (!Number.isInteger(tail) || tail < 0) throw invalid('tail', 'is a number of lines');
     return new LogReader(this.#link, this.id, `pr-${this.id.slice('sb-'.length)}`, options);
   }
 

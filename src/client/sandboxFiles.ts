@@ -1,6 +1,6 @@
 import type { FileEntry } from '../protocol/schemas/files.ts';
 import type { VerbName } from '../protocol/verbs.ts';
-import { asSandboxError, type SandboxError } from './errors.ts';
+import { asSandboxError, invalid, type SandboxError } from './errors.ts';
 import type { Link } from './link.ts';
 import { OperationRef, type RefAbout } from './operationRef.ts';
 import { StreamReader } from './streamReader.ts';
@@ -45,6 +45,7 @@ export class SandboxFiles {
   read(path: string): OperationRef<Uint8Array>;
   read(path: string, options: { readonly encoding: TextEncoding }): OperationRef<string>;
   read(path: string, { encoding }: { readonly encoding?: TextEncoding } = {}): OperationRef<Uint8Array | string> {
+    if (encoding !== undefined && !Buffer.isEncoding(encoding)) throw invalid('encoding', `${encoding} is none`);
     return OperationRef.job(this.#about('readFile'), 'readFile', { sandbox: this.#sandbox, path }, bytes =>
       encoding === undefined ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(encoding),
     );

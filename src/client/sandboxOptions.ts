@@ -48,12 +48,18 @@ const NAMES: { readonly [Name in keyof Required<SandboxOptions>]: string } = {
 /** @internal The engine checks the values; a name it would never see is refused here. */
 export function createInput(id: string, options: SandboxOptions): Jobs['create']['params'] {
   const input: Record<string, unknown> = { sandbox_id: id, workspace: process.cwd() };
+  refuseUnknown(options, Object.keys(NAMES), 'a sandbox');
   for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(NAMES, name)) throw invalid(name, 'a sandbox has no such option');
     if (value === undefined) continue;
     input[NAMES[name as keyof SandboxOptions]] = name === 'lifetimeMs' ? Number(value) / 1000 : value;
   }
   return input as Jobs['create']['params'];
+}
+
+/** @internal A misspelt option must not be one that is not heeded. */
+export function refuseUnknown(options: object, names: readonly string[], of: string): void {
+  const unknown = Object.keys(options).find(name => !names.includes(name));
+  if (unknown !== undefined) throw invalid(unknown, `${of} has no such option`, `There are ${names.join(', ')}.`);
 }
 
 /** @internal `run(options)`, or `run('cmd', 'arg', …, options)`. */
@@ -69,6 +75,8 @@ export function runArguments(words: readonly (string | SandboxOptions)[]): Sandb
 
 /** @internal A session's defaults and one sandbox's own. */
 export function mergedOptions(defaults: SandboxOptions, own: SandboxOptions): SandboxOptions {
+  for (const { tags } of [defaults, own])
+    if (tags !== undefined && !Array.isArray(tags)) throw invalid('tags', 'is a list');
   return {
     ...defaults,
     ...own,

@@ -14,6 +14,8 @@ export interface ShellOptions extends TerminalSize, Pick<ExecOptions, 'cwd' | 'e
 
 /** The best shell the image has. */
 const SHELL = ['/bin/sh', '-c', 'if command -v bash >/dev/null 2>&1; then exec bash -i; else exec sh -i; fi'];
+/** @internal */
+export const SHELL_OPTIONS = ['cols', 'rows', 'cwd', 'env', 'user', 'timeoutMs', 'signal', 'command'];
 const COLUMNS = 80;
 const ROWS = 24;
 

@@ -1,5 +1,5 @@
 import type { SandboxError } from './errors.ts';
-import { asSandboxError } from './errors.ts';
+import { asSandboxError, type InvalidInputError, invalid } from './errors.ts';
 import type { OperationRef } from './operationRef.ts';
 
 export type Data = string | Uint8Array;
@@ -34,12 +34,19 @@ export class StreamWriter {
 export function bytesOf(data: Data): Uint8Array {
   if (typeof data === 'string') return new TextEncoder().encode(data);
   if (data instanceof Uint8Array) return new Uint8Array(data);
-  throw new TypeError(`a string or bytes, not ${typeof data}`);
+  throw notData(data);
+}
+
+function notData(data: unknown): InvalidInputError {
+  return invalid('data', `is a string, bytes, or an iterable of them, not ${data === null ? 'null' : typeof data}`);
 }
 
 /** @internal */
 export function isWhole(source: DataSource): source is Data {
-  return typeof source === 'string' || source instanceof Uint8Array;
+  if (typeof source === 'string' || source instanceof Uint8Array) return true;
+  if (typeof source === 'object' && source && (Symbol.iterator in source || Symbol.asyncIterator in source))
+    return false;
+  throw notData(source);
 }
 
 /** @internal Its next piece comes by this thread's loop. */

@@ -83,9 +83,10 @@ export class CoppiceError extends Error {
     this.data = details.data;
   }
 
-  /** Bundles that work together have a class of their own each; their errors are all of this kind. */
+  /** Bundles that work together have a class of their own each; their errors are all of this kind. Its subclasses are themselves. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return value instanceof Error && value.name === 'CoppiceError' && 'code' in value;
+    if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
+    return this === CoppiceError && value instanceof Error && value.name === 'CoppiceError' && 'code' in value;
   }
 
   static from(wire: WireError): CoppiceError {

@@ -6,8 +6,9 @@ import type { EngineLocation } from '../startEngine.ts';
 import { BEAT, type BridgeData, DEAD, type FromBridge, SEQ, WORDS } from './control.ts';
 import { HeldThread } from './heldThread.ts';
 
-/** So many slices of waiting without a beat, and the bridge is taken for dead. It may be slow to start. */
-const SLICES_WITHOUT_BEAT = 80;
+/** So many slices of waiting without a beat, and the bridge is taken for dead; until its first it may be slow to start. */
+const SLICES_WITHOUT_BEAT = 30;
+const SLICES_TO_FIRST_BEAT = 80;
 /** How long a program that ends waits for its sandboxes to stop; the engine sees to the rest. */
 const LEAVE_MS = 2_000;
 
@@ -76,7 +77,8 @@ export class BlockingLink implements Link {
       const next = Atomics.load(this.#control, BEAT);
       silent = next === beat ? silent + 1 : 0;
       beat = next;
-      if (silent > SLICES_WITHOUT_BEAT) this.#fail('the bridge to the engine does not answer');
+      const patience = beat === 0 ? SLICES_TO_FIRST_BEAT : SLICES_WITHOUT_BEAT;
+      if (silent > patience) this.#fail('the bridge to the engine does not answer');
     }
   }
 

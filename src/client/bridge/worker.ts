@@ -48,6 +48,7 @@ function main({ control, port, location }: BridgeData): void {
   };
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
+  process.on('exit', () => die(new Error('the bridge to the engine ended')));
 }
 
 /** Large bytes move over instead of being copied. */

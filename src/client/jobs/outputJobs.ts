@@ -103,7 +103,15 @@ export class OutputJobs {
     return { bytes: fromBase64(page.text), eof: page.eof };
   }
 
-  async logs({ process, at, follow }: JobParams<'logs'>, signal: AbortSignal): Promise<JobResult<'logs'>> {
+  async logs(params: JobParams<'logs'>, signal: AbortSignal): Promise<JobResult<'logs'>> {
+    try {
+      return await this.#logs(params, signal);
+    } catch (error) {
+      throw error instanceof CoppiceError && error.code === 'process_not_found' ? withoutLogs(params.process) : error;
+    }
+  }
+
+  async #logs({ process, at, follow }: JobParams<'logs'>, signal: AbortSignal): Promise<JobResult<'logs'>> {
     const from = 'tail' in at ? await this.#tail(process, at.tail) : at;
     const [stdout, stderr] = await this.#either(process, from, follow, signal);
     return {
@@ -167,6 +175,16 @@ export class OutputJobs {
 }
 
 type FromOffsets = Exclude<LogPosition, { readonly tail: number }>;
+
+function withoutLogs(process: string): CoppiceError {
+  return new CoppiceError(
+    'conflict',
+    `sandbox sb-${process.slice('pr-'.length)} runs no command of its own, so it has no logs`,
+    {
+      fix: 'Give Sandbox.run a command, or read the stdout of what exec starts.',
+    },
+  );
+}
 
 function withoutEnd(process: string): CoppiceError {
   return new CoppiceError('interrupted', `process ${process} is gone, and nothing says how it ended`, {

@@ -13,8 +13,8 @@ import {
 import type { Link } from '../../../src/client/link.ts';
 import { OperationRef, type Settled } from '../../../src/client/operationRef.ts';
 import { results } from '../../../src/client/results.ts';
-import { mergedOptions, runArguments } from '../../../src/client/sandboxOptions.ts';
-import { bytesOf } from '../../../src/client/streamWriter.ts';
+import { mergedOptions, refuseUnknown, runArguments } from '../../../src/client/sandboxOptions.ts';
+import { bytesOf, isWhole } from '../../../src/client/streamWriter.ts';
 import { wait, waitLater } from '../../../src/client/wait.ts';
 
 /** A link on which nothing happens but what `work` does each time somebody blocks. */
@@ -131,11 +131,18 @@ describe('arguments', () => {
     assert.deepEqual(merged, { tags: ['a', 'b'], env: { A: '1', B: '2' }, cwd: '/', secrets: {} });
   });
 
+  test('that are misspelt are refused, not left unheeded', () => {
+    refuseUnknown({ a: 1 }, ['a', 'b'], 'this');
+    assert.throws(() => refuseUnknown({ a: 1, c: 1 }, ['a', 'b'], 'this'), /c: this has no such option/);
+    assert.throws(() => mergedOptions({ tags: 'abc' as never }, {}), InvalidInputError);
+    for (const wrong of [5, null, {}]) assert.throws(() => isWhole(wrong as never), InvalidInputError);
+  });
+
   test('that are bytes are taken as they are now', () => {
     const mine = Buffer.from('mine');
     const taken = bytesOf(mine);
     mine[0] = 0;
     assert.equal(Buffer.from(taken).toString(), 'mine');
-    assert.throws(() => bytesOf(1 as never), TypeError);
+    assert.throws(() => bytesOf(1 as never), InvalidInputError);
   });
 });
