@@ -4,7 +4,7 @@ import { type Challenge, parseChallenges } from './challenge.ts';
 import { basicHeader, type CredentialSource, type Credentials, type FoundCredentials } from './credentials.ts';
 import { isLoopback } from './localAddress.ts';
 import { answerTrouble, connectionTrouble, unauthorized } from './registryErrors.ts';
-import type { HttpResponse, Transport } from './transport.ts';
+import { discard, type HttpResponse, type Transport } from './transport.ts';
 
 const LARGEST_ANSWER = 1_048_576;
 
@@ -72,11 +72,11 @@ export class Authorization {
       throw connectionTrouble(error, realm.host);
     });
     if (response.status === 401 || response.status === 403) {
-      response.body.destroy();
+      await discard(response);
       throw await this.refused();
     }
     if (response.status !== 200) {
-      response.body.destroy();
+      await discard(response);
       throw answerTrouble(response, realm.host);
     }
     return readToken(await readBounded(response.body, LARGEST_ANSWER), realm.host);

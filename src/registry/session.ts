@@ -9,7 +9,7 @@ import { patiently } from './patience.ts';
 import { type RegistryReference, registryHost, tagOrDigest } from './reference.ts';
 import { answerTrouble, connectionTrouble } from './registryErrors.ts';
 import { speaksTls } from './speaksTls.ts';
-import { type HttpRequest, type HttpResponse, Transport } from './transport.ts';
+import { discard, type HttpRequest, type HttpResponse, Transport } from './transport.ts';
 import type { Trust } from './trust.ts';
 
 const ATTEMPTS = 5;
@@ -55,7 +55,7 @@ export class RegistrySession {
     const path = `manifests/${tagOrDigest(this.reference)}`;
     return patiently(this.#firstAttempts, signal, async () => {
       const response = await this.#send('HEAD', path, { accept: MANIFEST_TYPES }, signal);
-      response.body.destroy();
+      await discard(response);
       // What a registry does not say about a head it may still say about the whole; and errors need their text.
       if (response.status !== 200) return undefined;
       const digest = response.headers['docker-content-digest'];
@@ -98,13 +98,13 @@ export class RegistrySession {
     const range: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {};
     const response = await this.#send('GET', `blobs/${digest}`, { 'accept-encoding': 'identity', ...range }, signal);
     if (response.status === 416 && offset > 0) {
-      response.body.destroy();
+      await discard(response);
       return this.openBlob(digest, 0, signal);
     }
     await this.#expect(response, offset > 0 ? [200, 206] : [200]);
     const start = response.status === 206 ? rangeStart(response.headers['content-range']) : 0;
     if (start === undefined || start > offset) {
-      response.body.destroy();
+      await discard(response);
       throw new CoppiceError('registry_unavailable', `${this.host} sent another part of a layer than it was asked for`);
     }
     return { body: response.body, start };
@@ -116,7 +116,7 @@ export class RegistrySession {
     const response = await patiently(ATTEMPTS, signal, () =>
       this.#send('GET', path, { accept: MANIFEST_TYPES }, signal),
     );
-    response.body.destroy();
+    await discard(response);
     if (response.status !== 200 && !(response.status === 404 && path !== '')) throw answerTrouble(response, this.host);
     return { asked: this.#authorization.header !== undefined };
   }
@@ -137,16 +137,16 @@ export class RegistrySession {
     const send = () => this.#reach({ method, url, headers: { ...headers, ...this.#credentials() }, signal });
     let response = await send();
     if (response.status === 401) {
-      response.body.destroy();
+      await discard(response);
       await this.#authorization.answer(base, response.headers['www-authenticate'], signal);
       response = await send();
     }
     if (response.status === 401 || response.status === 403) {
-      response.body.destroy();
+      await discard(response);
       throw await this.#authorization.refused();
     }
     if (response.status === 429 || response.status >= 500 || response.status === 408) {
-      response.body.destroy();
+      await discard(response);
       throw answerTrouble(response, this.host);
     }
     return response;
@@ -185,7 +185,7 @@ export class RegistrySession {
 
   async #expect(response: HttpResponse, statuses: readonly number[]): Promise<void> {
     if (statuses.includes(response.status)) return;
-    response.body.destroy();
+    await discard(response);
     throw answerTrouble(response, this.host);
   }
 
@@ -204,7 +204,7 @@ export class RegistrySession {
 
   /** Registries say the same of an image and of a tag that they do not have; the list of tags tells which it is. */
   async #missing(response: HttpResponse, wanted: string, signal: AbortSignal): Promise<CoppiceError> {
-    response.body.destroy();
+    await discard(response);
     const { repository, registry, tag = 'latest' } = this.reference;
     const tags = await this.#tags(signal);
     if (tags === undefined)
@@ -225,7 +225,7 @@ export class RegistrySession {
   async #tags(signal: AbortSignal): Promise<readonly string[] | undefined> {
     const response = await this.#send('GET', 'tags/list?n=100', {}, signal);
     if (response.status !== 200) {
-      response.body.destroy();
+      await discard(response);
       return response.status === 404 ? undefined : [];
     }
     const bytes = await readBounded(response.body, LARGEST_TAG_LIST);

@@ -1,5 +1,6 @@
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { finished } from 'node:stream/promises';
 import type { SecureContext } from 'node:tls';
 import { CoppiceError } from '../protocol/errors.ts';
 import { VERSION } from '../protocol/version.ts';
@@ -10,6 +11,7 @@ import type { Trust } from './trust.ts';
 const CONNECT_MS = 10_000;
 const IDLE_MS = 30_000;
 const MOST_REDIRECTS = 5;
+const SHORT_REST = 65_536;
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST';
@@ -22,9 +24,24 @@ export interface HttpRequest {
 export interface HttpResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** To be read or destroyed. */
+  /** To be read or discarded. */
   readonly body: IncomingMessage;
 }
+
+/** A short rest is read, so that the connection serves again; a longer one costs more than another connection. */
+export async function discard({ headers, body }: HttpResponse): Promise<void> {
+  const length = Number(headers['content-length'] ?? Number.NaN);
+  if (!isHead(body) && !(length <= SHORT_REST)) {
+    body.on('error', () => undefined); // Nobody wants it.
+    body.destroy();
+    return;
+  }
+  body.resume();
+  await finished(body).catch(() => undefined);
+}
+
+const isHead = (body: IncomingMessage): boolean =>
+  (body as { readonly req?: http.ClientRequest }).req?.method === 'HEAD';
 
 /**
  * HTTP as a registry's client needs it: the environment's proxies, the machine's authorities, redirects that never carry
@@ -55,7 +72,7 @@ export class Transport {
       const response = await this.#once({ ...request, url, headers });
       const location = isRedirect(response.status) ? response.headers.location : undefined;
       if (location === undefined || request.method === 'POST') return response;
-      response.body.destroy();
+      await discard(response);
       if (redirects === MOST_REDIRECTS) throw misled(`${this.#home} redirects more than ${MOST_REDIRECTS} times`);
       const next = resolveLocation(location, url);
       this.#checkRedirect(url, next);
