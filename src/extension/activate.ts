@@ -72,7 +72,7 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
   const connection = own(new EngineConnection(location, log));
   const live = own(new LiveOperations(connection, log));
   const images = own(new ImagesView(connection));
-  const lineage = own(new LineageView(connection));
+  const lineage = own(new LineageView(connection, log));
   const operations = own(new OperationsView(connection, live));
   own(new OutputDocuments(connection));
   const reports = own(new ReportDocuments());
@@ -121,7 +121,7 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
     'coppice.showEngineLog': () =>
       vscode.commands.executeCommand('vscode.open', vscode.Uri.file(logPath(connection.home))),
     'coppice.setUpAgent': (agent, answer) => agentSetups.setUp(agent, answer),
-    'coppice.doctor': async () => reports.show('Coppice Doctor.md', await doctorText(connection)),
+    'coppice.doctor': async () => reports.show('Coppice Doctor', await doctorText(connection)),
     'coppice.walkthrough': () =>
       vscode.commands.executeCommand('workbench.action.openWalkthrough', `${context.extension.id}#start`),
   };

@@ -8,7 +8,7 @@ import { byteSize, duration, outcome, sentence, shortId } from '../views/labels.
 /** One page that tells whether sandboxes work here: what runs where, what is missing, then one trial run with its time. */
 export async function doctorText(connection: EngineConnection): Promise<string> {
   const parts = [
-    `# Coppice doctor`,
+    'Coppice Doctor\n══════════════',
     section('Editor', [
       `Extension   ${VERSION}`,
       `VS Code     ${vscode.version}, Node ${process.versions.node}, ${process.platform} ${process.arch}`,
@@ -23,7 +23,8 @@ export async function doctorText(connection: EngineConnection): Promise<string> 
   return `${parts.join('\n\n')}\n`;
 }
 
-const section = (title: string, lines: readonly string[]): string => [`## ${title}`, '', ...lines].join('\n');
+const section = (title: string, lines: readonly string[]): string =>
+  [title, ...lines.map(line => `  ${line}`)].join('\n');
 
 async function findings(connection: EngineConnection): Promise<string> {
   try {

@@ -19,14 +19,16 @@ const MOST_UNFOLDED = 200;
 /** Lineage: every root with what was made from it, and from that. */
 export class LineageView extends EngineTree {
   readonly #connection: EngineConnection;
+  readonly #log: vscode.LogOutputChannel;
   readonly #forest = new LineageForest();
   readonly #rows = new Map<string, LineageRow>();
   readonly #limits = new Map<string, number>();
   #leading: ReadonlySet<string> = new Set();
 
-  constructor(connection: EngineConnection) {
+  constructor(connection: EngineConnection, log: vscode.LogOutputChannel) {
     super(connection, views.lineage.id, contextKeys.lineageLoaded, true);
     this.#connection = connection;
+    this.#log = log;
   }
 
   /** Shows an image in its place: opened, selected, with the keyboard on it. */
@@ -77,7 +79,21 @@ export class LineageView extends EngineTree {
     if (change === 'removed') {
       this.#draw(this.#forest.remove(image.uuid));
       this.#rows.delete(image.uuid);
-    } else this.#draw(this.#forest.put(image));
+      return;
+    }
+    const effect = this.#forest.put(image);
+    this.#draw(effect);
+    if (effect.kind === 'node' && effect.node.image.uuid === image.parent) this.#unfold(effect.node);
+  }
+
+  /** VS Code shows what gets its first child folded up. */
+  #unfold({ children }: LineageNode): void {
+    const [first] = children;
+    if (!first || children.length > 1) return;
+    this.flush();
+    this.view.reveal(this.#row(first), { select: false, focus: false }).then(undefined, error => {
+      this.#log.debug(`not unfolded: ${String(error)}`); // It went again meanwhile.
+    });
   }
 
   protected tick(now: number): void {
