@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { makeBusyboxRootfs } from '../harness/busyboxRootfs.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
@@ -151,6 +151,23 @@ describe('an image whose layers do everything to each other', () => {
     assert.ok(engineSize(engine) - before < 500_000, 'busybox was unpacked again');
     assert.match((await engine.run('ls -ld /bin', { image })).stdout, /^drwxr-xr-x/);
   });
+});
+
+it('images that come at the same time and have layers in common unpack each of those once', async () => {
+  const common = await tarOfEntries(Array.from({ length: 2000 }, (_, file) => ({ name: `many/${file}` })));
+  const own = await Promise.all(
+    ['a', 'b'].map(name => tarOfEntries([{ name: 'many', type: 'directory' }, { name: `many/${name}` }])),
+  );
+  for (const [index, name] of ['a', 'b'].entries())
+    layout.add(name, { layers: [{ tar: tarOf(folder.join('rootfs')) }, { tar: common }, { tar: own[index]! }] });
+  await using other = await startEngine();
+  const images = await Promise.all(['a', 'b'].map(name => importOf(`oci:${layout.folder}:${name}`, other)));
+  assert.equal(readdirSync(`${other.home}/native/layers`).filter(name => name.startsWith('l')).length, 4);
+  const [ours] = await Promise.all(images.map(image => other.run('ls /many | wc -l', { image })));
+  assert.equal(ours!.stdout, '2001\n');
+  // What one of them needs no more, the other still has.
+  await other.client.call('remove_image', { image: images[0]!, force: true });
+  assert.equal((await other.run('ls /many | wc -l; cat /many/1999', { image: images[1]! })).stdout, '2001\nmany/1999');
 });
 
 function engineSize({ home }: TestEngine): number {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ftruncateSync, mkdirSync, realpathSync, rmdirSync } from 'node:fs';
+import { chmodSync, ftruncateSync, mkdirSync, realpathSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { Writable } from 'node:stream';
@@ -154,6 +154,8 @@ function makeFolders(folder: string): readonly string[] {
   if (first === undefined) return [];
   const made = [folder];
   while (made.at(-1) !== first) made.push(path.dirname(made.at(-1)!));
+  // The engine's own umask is strict.
+  for (const folder of made) chmodSync(folder, 0o755);
   return made;
 }
 

@@ -32,6 +32,7 @@ export interface TreeCounts {
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
 const newFile = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 const mostEntries = 2_000_000;
+const mostWhiteouts = 200_000;
 const largestFile = 2 ** 42;
 const blockBytes = 4096;
 /** How much is written between two looks at what the disk has left. */
@@ -175,7 +176,7 @@ export class UnpackedTree implements TarSink {
     const { place } = this.#folders.open(steps.slice(0, -1));
     if (hidden === 'opaque') this.#opaque.add(place);
     else this.#whiteouts.add(inFolder(place, hidden.name));
-    if (this.#whiteouts.size > mostEntries) throw new TarError(`more than ${mostEntries} entries`);
+    if (this.#whiteouts.size > mostWhiteouts) throw new TarError(`more than ${mostWhiteouts} whiteouts`);
     return true;
   }
 
