@@ -34,4 +34,10 @@ test('an untrusted folder can be looked at, and nothing of it runs', { timeout: 
   });
   await item.waitFor();
   assert.match((await item.getAttribute('class')) ?? '', /disabled/);
+  // Engine and trees are there; the folder is not looked at.
+  const client = await editor.home.connect();
+  const { total } = await client.call('states', {});
+  client.close();
+  assert.equal(total, 0);
+  assert.equal(await page.locator('#coppice\\.coppice\\.coppice\\.sync').count(), 0);
 });

@@ -16,7 +16,7 @@ const WORDS = { A: 'added', M: 'modified', D: 'deleted', conflict: 'conflict' } 
 export function chooseChanges(plan: ApplyPlan): Promise<readonly ApplyItem[] | undefined> {
   const pick = vscode.window.createQuickPick<Choice>();
   pick.title = titleOf(plan);
-  pick.placeholder = 'Choose what comes into the workspace; conflicts are left alone unless you take them';
+  pick.placeholder = 'What comes into the workspace; conflicts stay unless taken';
   pick.canSelectMany = true;
   pick.matchOnDescription = true;
   pick.ignoreFocusOut = true;
@@ -60,7 +60,7 @@ function choicesOf({ items }: ApplyPlan): Choice[] {
   });
   const firstConflict = items.findIndex(({ change }) => change === 'conflict');
   if (firstConflict < 0) return choices;
-  const separator = { label: 'Changed on both sides', kind: vscode.QuickPickItemKind.Separator };
+  const separator = { label: 'Conflicts', kind: vscode.QuickPickItemKind.Separator };
   return [...choices.slice(0, firstConflict), separator, ...choices.slice(firstConflict)];
 }
 
