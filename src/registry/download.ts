@@ -18,6 +18,7 @@ export interface BlobOrigin {
 const MOST_BREAKS = 8;
 const FORGIVEN_AFTER = 65_536;
 const READ_BYTES = 1_048_576;
+const BATCH_BYTES = 1_048_576;
 
 export interface Download {
   readonly digest: string;
@@ -109,14 +110,20 @@ class PartialBlob {
   /** From a stream that may begin before what we have; what it sends beyond the blob's end is refused. */
   async take(body: Readable, start: number): Promise<void> {
     let skip = this.length - start;
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      const fresh = skip >= chunk.length ? undefined : chunk.subarray(skip);
-      skip = Math.max(0, skip - chunk.length);
-      if (fresh === undefined) continue;
-      if (this.length + fresh.length > this.#task.size) throw badDigest(this.#task.digest, this.#task.origin.name);
-      await writeAll(this.#file, fresh);
-      this.#count(fresh);
-      this.#task.signal.throwIfAborted();
+    const writer = new BatchWriter(this.#file);
+    try {
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        const fresh = skip >= chunk.length ? undefined : chunk.subarray(skip);
+        skip = Math.max(0, skip - chunk.length);
+        if (fresh === undefined) continue;
+        if (this.length + fresh.length > this.#task.size) throw badDigest(this.#task.digest, this.#task.origin.name);
+        this.#count(fresh);
+        await writer.write(fresh);
+        this.#task.signal.throwIfAborted();
+      }
+    } finally {
+      // What is counted is in the file, also when the connection broke.
+      await writer.flush();
     }
   }
 
@@ -131,12 +138,46 @@ class PartialBlob {
   }
 }
 
-async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
-  for (let written = 0; written < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, written, bytes.length - written).catch(error => {
-      throw new DiskTrouble('the blob cannot be written', { cause: error });
-    });
-    written += bytesWritten;
+/** Small pieces become large writes; one is on its way while the next is gathered. */
+class BatchWriter {
+  readonly #file: FileHandle;
+  #batch: Buffer[] = [];
+  #bytes = 0;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  async write(piece: Buffer): Promise<void> {
+    this.#batch.push(piece);
+    this.#bytes += piece.length;
+    if (this.#bytes >= BATCH_BYTES) await this.#next();
+  }
+
+  async flush(): Promise<void> {
+    await this.#next();
+    await this.#writing;
+  }
+
+  async #next(): Promise<void> {
+    await this.#writing;
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#bytes = 0;
+    this.#writing = writeAll(this.#file, batch);
+    this.#writing.catch(() => undefined); // Whoever writes next, or flushes, is told.
+  }
+}
+
+async function writeAll(file: FileHandle, batch: Buffer[]): Promise<void> {
+  try {
+    const wanted = batch.reduce((sum, piece) => sum + piece.length, 0);
+    const { bytesWritten } = wanted === 0 ? { bytesWritten: 0 } : await file.writev(batch);
+    // Rare: a disk that is nearly full takes a part.
+    if (bytesWritten < wanted) await file.appendFile(Buffer.concat(batch).subarray(bytesWritten));
+  } catch (error) {
+    throw new DiskTrouble('the blob cannot be written', { cause: error });
   }
 }
 
