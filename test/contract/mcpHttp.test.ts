@@ -110,11 +110,12 @@ describe('coppice mcp --http', () => {
     );
     const started = await call<{ operation_id: string }>(clients[0]!, 'run', {
       ...run,
-      command: 'sleep 0.5',
+      command: 'sleep 60',
       wait: false,
     });
     const uri = `coppice://operation/${started.value.operation_id}`;
     await clients[0]!.subscribeResource({ uri });
+    await call(clients[1]!, 'cancel_operation', { operation_id: started.value.operation_id });
     await eventually('the update', () => updated.includes(uri));
     assert.match((await call(clients[1]!, 'upload', { path: '/etc/hostname' })).text, /^fenced/);
     await Promise.all(clients.map(client => client.close()));

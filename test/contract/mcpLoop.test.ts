@@ -77,7 +77,7 @@ describe('an agent’s whole loop', () => {
     );
     const ids = started.map(({ value }) => value.operation_id);
     const any = await agent.succeed<Waited>('wait_operations', { operation_ids: ids, mode: 'any' });
-    assert.deepEqual(any.value.completed, [ids[0]]);
+    assert.ok(any.value.completed.includes(ids[0]!) && any.value.pending.includes(ids[2]!));
     assert.equal(any.value.results[ids[0]!]!.stdout, 'score 42\n');
     await agent.succeed('cancel_operation', { operation_id: ids[2] });
     const all = await agent.succeed<Waited>('wait_operations', { operation_ids: ids });

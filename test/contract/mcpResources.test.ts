@@ -159,9 +159,10 @@ describe('coppice mcp beside its tools', () => {
     );
     const parent = 'contree://image/tag:busybox/lineage';
     await agent.client.subscribeResource({ uri: parent });
-    const id = await started('sleep 0.3; touch /told');
+    const id = await started('sleep 60');
     const operation = `coppice://operation/${id}`;
     await agent.client.subscribeResource({ uri: operation });
+    await agent.succeed('cancel_operation', { operation_id: id });
     await eventually('the operation’s end', () => updated.includes(operation));
     await eventually('the list', () => lists > 0);
     await agent.succeed('run', { ...run, command: 'touch /child', disposable: false });
@@ -192,31 +193,37 @@ describe('coppice mcp beside its tools', () => {
     assert.ok(!lines.some(line => line.includes(quiet)));
   });
 
-  test('progress has the live output, and grows', async () => {
+  test('progress has the live output while it runs, and grows', async () => {
     const steps: Progress[] = [];
-    const command = 'echo early; sleep 0.5; echo late >&2; sleep 0.5';
-    await agent.call('run', { ...run, command }, { onprogress: step => void steps.push(step) });
-    const messages = steps.map(step => step.message ?? '');
-    assert.match(messages[0]!, /^op-[0-9a-f]+ (PENDING|EXECUTING)$/);
-    assert.ok(
-      messages.indexOf('early') > 0 && messages.indexOf('late') > messages.indexOf('early'),
-      messages.join('|'),
-    );
+    const cancelOnceSeen = (step: Progress) => {
+      steps.push(step);
+      if (!step.message?.includes('late')) return;
+      const [id] = steps[0]!.message!.split(' ');
+      void engine.client.call('cancel_operation', { operation_id: id! });
+    };
+    const command = 'echo early; sleep 0.3; echo late >&2; sleep 60';
+    const answer = await agent.call('run', { ...run, command, timeout: 0 }, { onprogress: cancelOnceSeen });
+    assert.equal(answer.value.status, 'CANCELLED');
+    assert.match(steps[0]!.message!, /^op-[0-9a-f]+ (PENDING|EXECUTING)$/);
+    assert.match(steps.map(step => step.message).join('\n'), /early\n+late/);
     assert.ok(steps.every((step, index) => index === 0 || step.progress > steps[index - 1]!.progress));
   });
 
-  test('a wait tells who has ended', async () => {
-    const ids = [await started('sleep 0.2'), await started('sleep 0.4; exit 1')];
+  test('a wait tells how each of them gets on', async () => {
+    const ids = [await started('while sleep 0.2; do echo tick; done'), await started('sleep 60')];
     const messages: string[] = [];
-    await agent.call(
+    const waiting = agent.call(
       'wait_operations',
       { operation_ids: ids },
-      { onprogress: ({ message }) => void messages.push(message ?? '') },
+      { onprogress: ({ message = '' }) => void messages.push(message) },
     );
-    assert.ok(
-      messages.some(message => message.startsWith(`${ids[0]} SUCCESS, 1 of 2 ended`)),
-      messages.join('|'),
+    await eventually('its last line', () => messages.some(message => /EXECUTING, 0 of 2 ended · tick$/.test(message)));
+    await engine.client.call('cancel_operation', { operation_id: ids[0]! });
+    await eventually('its end', () =>
+      messages.some(message => message.startsWith(`${ids[0]} CANCELLED, 1 of 2 ended`)),
     );
+    await engine.client.call('cancel_operation', { operation_id: ids[1]! });
+    assert.match((await waiting).text, /CANCELLED/);
   });
 
   test('what was started with wait:false outlives its agent', async () => {
