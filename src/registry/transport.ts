@@ -61,9 +61,7 @@ export class Transport {
     this.#home = home;
     this.#homeName = new URL(`http://${home}`).hostname;
     this.#trust = trust;
-    const options = { keepAlive: true, proxyEnv: env, maxSockets: 8 };
-    this.#plain = new http.Agent(options);
-    this.#secure = new https.Agent(options);
+    [this.#plain, this.#secure] = agentsFor(env);
   }
 
   async send(request: HttpRequest): Promise<HttpResponse> {
@@ -137,6 +135,19 @@ export class Transport {
   close(): void {
     this.#plain.destroy();
     this.#secure.destroy();
+  }
+}
+
+function agentsFor(env: NodeJS.ProcessEnv): [http.Agent, https.Agent] {
+  const options = { keepAlive: true, proxyEnv: env, maxSockets: 8 };
+  try {
+    return [new http.Agent(options), new https.Agent(options)];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_PROXY_INVALID_CONFIG') throw error;
+    // Its own message quotes the address, and with it a password.
+    throw new CoppiceError('no_network', 'HTTP_PROXY or HTTPS_PROXY is not the address of a proxy', {
+      fix: 'Set it as http://host:port, stop the engine (coppice engine stop), and try again.',
+    });
   }
 }
 

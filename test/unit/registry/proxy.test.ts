@@ -83,6 +83,13 @@ describe('a proxy of the environment', () => {
     assert.doesNotMatch(JSON.stringify([error.message, error.fix]), /hunter2/);
   });
 
+  it('that is no address is told as such, without its password', async () => {
+    outside.env = { ...outside.env, https_proxy: 'http://me:hunter2@host:99999' };
+    const error = await outside.digest('docker://registry.example/app:1').catch(thrown => thrown);
+    assert.equal(error.code, 'no_network');
+    assert.doesNotMatch(JSON.stringify([error.message, error.fix]), /hunter2/);
+  });
+
   it('that is not there is told as such, without its password', async () => {
     outside.env = { ...outside.env, https_proxy: 'http://me:hunter2@127.0.0.1:9' };
     const error = await outside.digest('docker://registry.example/app:1').catch(thrown => thrown);
