@@ -11,8 +11,9 @@ const INTERRUPTED = 130;
 
 /** Runs the test files of one folder once, in a temporary folder of their own, and counts what they leave there as failures. */
 export async function runPass(group, pass, grep) {
-  const label = pass.as ? `${group} as ${pass.as}` : pass.runtime ? `contract on ${pass.runtime}` : group;
-  const files = testFiles(pass.folder);
+  const name = path.basename(pass.folder);
+  const label = pass.as ? `${group} as ${pass.as}` : pass.runtime ? `${name} on ${pass.runtime}` : group;
+  const files = testFiles(pass);
   if (files.length === 0) return [{ name: `${label}: there is no test in ${pass.folder}`, state: 'failed' }];
   console.log(`\n${label}: ${files.length} files`);
   const started = performance.now();
@@ -31,10 +32,11 @@ export async function runPass(group, pass, grep) {
   return results.map(result => ({ ...result, name: `${label}: ${result.name}` }));
 }
 
-function testFiles(folder) {
+/** `only` names one file of the folder. */
+function testFiles({ folder, only = '.test.ts' }) {
   if (!existsSync(inRoot(folder))) return [];
   return readdirSync(inRoot(folder), { recursive: true })
-    .filter(name => name.endsWith('.test.ts'))
+    .filter(name => name.endsWith(only))
     .map(name => path.join(folder, name))
     .sort();
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { describe, test } from 'node:test';
@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { socketPath } from '../../src/protocol/endpoint.ts';
 import { CoppiceHome, engineScript } from '../harness/coppiceHome.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
+import { eventually } from '../harness/eventually.ts';
 import { TemporaryFolder } from '../harness/temporaryFolder.ts';
 import { type Ended, runProgram } from './program.ts';
 
@@ -82,10 +83,13 @@ describe('an engine', () => {
 
   test('that runs out of memory ends the wait', async () => {
     await using home = new CoppiceHome();
-    const args = ['--max-old-space-size=24', '--stack-size=400', engineScript, '--home', home.path];
+    const args = ['--max-old-space-size=24', engineScript, '--home', home.path];
     const engine = spawn(process.execPath, args, { stdio: 'ignore', env: { ...process.env, ...home.env } });
     const gone = once(engine, 'exit');
+    // That very one: whoever connects where none answers yet starts another.
+    await eventually('the engine listens', () => existsSync(socketPath(home.path)), 30);
     const client = await home.connect();
+    assert.equal(client.engine.pid, engine.pid);
     const folder = new TemporaryFolder();
     const { makeBusyboxRootfs } = await import('../harness/busyboxRootfs.ts');
     mkdirSync(folder.join('rootfs'));

@@ -68,3 +68,19 @@ describe('an example', () => {
       'left: 1',
     ]));
 });
+
+describe('the way to the engine', () => {
+  const program = '../bench/programs/sdk.mjs';
+  const env = () => ({ COPPICE_HOME: engine.home, COPPICE_BENCH_IMAGE: 'tag:programs' });
+
+  // What an idle machine does is in the benchmark; a busy one must not fail for being busy.
+  test('takes a script little time to its first result', async () => {
+    const { stdout } = await runProgram(program, { env: env(), args: ['cold'] });
+    assert.ok(Number(stdout) < 5_000, `${stdout} ms`);
+  });
+
+  test('is short for each result', async () => {
+    const { stdout } = await runProgram(program, { env: env(), args: ['many'] });
+    assert.ok(Number(stdout) < 20, `${stdout} ms`);
+  });
+});

@@ -1,4 +1,4 @@
 import * as sdk from 'coppice/async';
-import { awaiting, runRows } from './rows.cjs';
+import { awaiting, runRows } from './drive.cjs';
 
 await runRows(sdk, awaiting);

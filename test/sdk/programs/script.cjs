@@ -1,5 +1,5 @@
 'use strict';
 const sdk = require('coppice');
-const { blocking, runRows } = require('./rows.cjs');
+const { blocking, runRows } = require('./drive.cjs');
 
 runRows(sdk, blocking);

@@ -1,4 +1,4 @@
 import * as sdk from 'coppice';
-import { blocking, runRows } from './rows.cjs';
+import { blocking, runRows } from './drive.cjs';
 
 await runRows(sdk, blocking);
