@@ -87,7 +87,8 @@ function linkBelow(below: Below, layer: LinuxRootedFolder, link: MissingLink): M
 /** The file itself, in whichever layer has it: it keeps all its attributes and takes no room. */
 function linkFile(below: Below, link: MissingLink, target: fs.PathLike): void {
   const shown = look(below.view, link.target);
-  if (shown === undefined || shown.isDirectory()) throw missing(link);
+  // A whiteout of a single layer below is shown as it lies there.
+  if (shown === undefined || shown.isDirectory() || shown.isCharacterDevice()) throw missing(link);
   const place = realPlace(below.view, link.target);
   for (const root of below.roots) {
     const layer = new LinuxRootedFolder(root);

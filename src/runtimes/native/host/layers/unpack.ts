@@ -74,25 +74,29 @@ export async function unpackTar(source: Readable, folder: string, options: Unpac
     return { counts, digest, opaqueRoot, implied: [...tree.implied], missingLinks: [...tree.missingLinks.values()] };
   } catch (error) {
     signal.throwIfAborted();
-    throw explained(error);
+    throw explained(error, options.layer?.diffId);
   } finally {
     source.destroy();
     tree.close();
   }
 }
 
-const notATar = { fix: 'Give a tar, tar.gz or tar.zst of a root file system, or a folder.' };
-
-function broken(message: string): CoppiceError {
-  return new CoppiceError('import_failed', `the archive cannot be unpacked: ${message}`, notATar);
+function broken(message: string, diffId: string | undefined): CoppiceError {
+  return diffId === undefined
+    ? new CoppiceError('import_failed', `the archive cannot be unpacked: ${message}`, {
+        fix: 'Give a tar, tar.gz or tar.zst of a root file system, or a folder.',
+      })
+    : new CoppiceError('import_failed', `layer ${diffId} cannot be unpacked: ${message}`, {
+        fix: 'The image itself is at fault: ask who made it, or take another one.',
+      });
 }
 
-function explained(error: unknown): unknown {
+function explained(error: unknown, diffId: string | undefined): unknown {
   if (error instanceof CoppiceError) return error;
-  if (error instanceof RootedError) return broken(error.message);
+  if (error instanceof RootedError) return broken(error.message, diffId);
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ENOSPC' || code === 'EDQUOT') return error;
-  if (code === 'ERR_STREAM_PREMATURE_CLOSE') return broken('it ends too early');
+  if (code === 'ERR_STREAM_PREMATURE_CLOSE') return broken('it ends too early', diffId);
   // What the tar reader and zlib have to say about their input, and names that the file system refuses.
-  return broken(message);
+  return broken(message, diffId);
 }
