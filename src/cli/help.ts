@@ -27,7 +27,8 @@ export function overview(all: readonly AnyCommand[], channel: Channel): string {
     `  coppice run -i deps -- make test           ${channel.style('dim', 'go on from there')}`,
     '',
     'coppice help COMMAND says more. --json prints one JSON document wherever it makes sense.',
-    'COPPICE_HOME moves all data; NO_COLOR turns colours off.',
+    'COPPICE_HOME moves all data; COPPICE_RUNTIME (native, docker, auto) and COPPICE_DOCKER_HOST say where images',
+    'live; NO_COLOR turns colours off.',
   ].join('\n');
 }
 

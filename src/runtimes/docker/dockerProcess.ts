@@ -4,6 +4,7 @@ import type Docker from 'dockerode';
 import { CoppiceError, toWireError } from '../../protocol/errors.ts';
 import type { StreamName } from '../../protocol/events.ts';
 import type { ProcessExit, ProcessSpec, RuntimeProcess } from '../runtime.ts';
+import { attached } from './attach.ts';
 import { Output } from './output.ts';
 import { signalName, signalNumber } from './signals.ts';
 
@@ -93,7 +94,7 @@ export class MainProcess extends AttachedProcess {
     const output = this.output(spec);
     const abort = new AbortController();
     try {
-      const stream = spec && (await attach(container, spec));
+      const stream = spec && (await attached(container, { stdin: spec.stdin.kind !== 'none', output: true }));
       if (stream) output.drain(stream);
       if (stream && spec.stdin.kind !== 'none') this.input = stream;
       const waiting = container.wait({ condition: 'next-exit', abortSignal: abort.signal });
@@ -176,11 +177,6 @@ async function stateOf(container: Docker.Container): Promise<Docker.ContainerIns
     if ((error as { statusCode?: number }).statusCode !== 404) throw error;
     throw new CoppiceError('interrupted', 'the container was removed while it ran', { fix: 'Run it again.' });
   }
-}
-
-async function attach(container: Docker.Container, spec: ProcessSpec): Promise<Duplex> {
-  const stdin = spec.stdin.kind !== 'none';
-  return (await container.attach({ stream: true, stdin, stdout: true, stderr: true, hijack: true })) as Duplex;
 }
 
 /** From its first byte: what is in the spool already is passed over. */
@@ -311,13 +307,18 @@ export class ExecProcess extends AttachedProcess {
   }
 }
 
-/** A process may end between the look at it and what is asked of it. */
+/** A process may end between the look at it and what is asked of it. Podman says 201 where Docker says 200. */
 async function unlessOver(asked: Promise<unknown>): Promise<void> {
   try {
     await asked;
   } catch (error) {
     const { statusCode } = error as { statusCode?: number };
-    if (statusCode !== 404 && statusCode !== 409 && !/not running|already (stopped|exited)/.test(String(error)))
+    if (
+      statusCode !== 201 &&
+      statusCode !== 404 &&
+      statusCode !== 409 &&
+      !/not running|already (stopped|exited)/.test(String(error))
+    )
       throw error;
   }
 }

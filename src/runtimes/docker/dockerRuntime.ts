@@ -237,7 +237,8 @@ export class DockerRuntime implements Runtime {
       // A network that is joined brings its name along.
       ...(network.mode.includes(':') || network.mode === 'host' ? {} : { Hostname: spec.hostname }),
       Labels: names.labels(main && !spec.id.startsWith('sb-') ? 'run' : 'sandbox', spec.id),
-      Healthcheck: { Test: ['NONE'] },
+      // Nothing would act on it. Podman makes a timer of systemd's even of none.
+      ...(daemon.podman ? {} : { Healthcheck: { Test: ['NONE'] } }),
       HostConfig: {
         NetworkMode: network.mode,
         LogConfig: logging(daemon, main),

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { posix } from 'node:path';
-import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { DirectoryStateLayer, SandboxSpec } from '../runtime.ts';
+import { attached } from './attach.ts';
 import type { Connection } from './connect/connection.ts';
 import { foldersOnTheWay, makeFolders, writeTo } from './containerFiles.ts';
 import { type Images, imageData, type MadeImage } from './images.ts';
@@ -159,8 +159,8 @@ export class Grounds {
 }
 
 async function removeInside(container: Docker.Container, names: readonly string[]): Promise<void> {
-  const input = (await container.attach({ stream: true, stdin: true, hijack: true })) as Duplex;
-  const ended = container.wait();
+  const input = await attached(container, { stdin: true, output: false });
+  const ended = container.wait({ condition: 'next-exit' });
   ended.catch(() => undefined);
   await container.start();
   input.end(nameList(names));

@@ -55,7 +55,11 @@ export class Place {
     if (known) return known;
     if (path === '/')
       return { path, type: 'directory', size: 0, mode: 0o755, uid: 0, gid: 0, mtime: 0, link: null, hash: '' };
-    if (!(await this.#head(path))) return this.#missing(path);
+    const found = await this.#head(path);
+    if (!found) return this.#missing(path);
+    // Podman gives what a link leads to in its place.
+    const beside = found.isLink ? (await this.tree(posix.dirname(path))).look(path) : undefined;
+    if (beside) return beside;
     const archive = await this.archive(path);
     try {
       return await new Promise<TreeEntry>((resolve, reject) => {
