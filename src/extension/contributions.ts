@@ -98,6 +98,7 @@ export const commands = {
   'coppice.copyScript': { title: 'Copy as Shell Script', palette: false },
   'coppice.copyDockerfile': { title: 'Copy as Dockerfile', palette: false },
   'coppice.revealOperation': { title: 'Reveal Operation', palette: false },
+  'coppice.exportImage': { title: 'Export…', icon: '$(export)', palette: false },
   'coppice.removeImage': { title: 'Remove…', icon: '$(trash)', palette: false },
   'coppice.cleanUp': { title: 'Clean Up Images…', icon: '$(clear-all)' },
   'coppice.moreImages': { title: 'Show More Images', palette: false },

@@ -104,6 +104,7 @@ export const menus: Readonly<Record<string, readonly MenuItem[]>> = {
     { command: 'coppice.copyUuid', when: isImage, group: '6_copy@1' },
     { command: 'coppice.copyScript', when: `${isImage} && ${is('child')}`, group: '6_copy@2' },
     { command: 'coppice.copyDockerfile', when: `${isImage} && ${is('child')}`, group: '6_copy@3' },
+    { command: 'coppice.exportImage', when: isImage, group: '7_export@1' },
     { command: 'coppice.removeImage', when: isImage, group: '9_remove@1' },
     { command: 'coppice.cancelOperation', when: isLive, group: 'inline@1' },
     { command: 'coppice.runAgain', when: `${inOperations} && ${is('again')}`, group: 'inline@1' },

@@ -21,16 +21,13 @@ export function walkthrough(text: Text) {
   return {
     id: 'start',
     title: text('walkthrough', 'Get started with Coppice'),
-    description: text(
-      'walkthrough.description',
-      'Run code in branching sandboxes: nothing on this machine is changed, and every mistake is one step back.',
-    ),
+    description: text('walkthrough.description', 'Sandboxes that branch: every mistake is one step back.'),
     icon: container.icon,
     steps: [
       step(
         'image',
         'Get an image',
-        'An image is a snapshot that code runs in. `host:` is this machine’s own tools, copy-on-write, without a download; any image of a registry does as well.\n[Import host:](command:coppice.importHost)\n[Choose another](command:coppice.importImage)',
+        'An image is a snapshot that code runs in. “host:” is this machine’s own tools, copy-on-write, without a download; any image of a registry does as well.\n[Import host:](command:coppice.importHost)\n[Choose another](command:coppice.importImage)',
         'image',
         ['onCommand:coppice.importHost', 'onCommand:coppice.importImage'],
       ),
@@ -57,7 +54,7 @@ export function walkthrough(text: Text) {
       ),
       step(
         'check',
-        'When something does not work',
+        'If something fails',
         'The doctor says what this machine can do, what is missing and how to mend it, and makes a trial run.\n[Check the Engine](command:coppice.doctor)',
         'check',
         ['onCommand:coppice.doctor'],

@@ -52,6 +52,7 @@ export interface CommandArguments {
   readonly 'coppice.copyScript': OnImages;
   readonly 'coppice.copyDockerfile': OnImages;
   readonly 'coppice.revealOperation': OnImages;
+  readonly 'coppice.exportImage': OnImages;
   readonly 'coppice.removeImage': OnImages;
   readonly 'coppice.cleanUp': [];
   readonly 'coppice.moreImages': [];
@@ -108,7 +109,9 @@ export function chosen<K extends 'image' | 'operation', T>(
   // A selection may hold headings, too.
   const found = things.filter(thing => key in thing).map(thing => (thing as { readonly [P in K]: T })[key]);
   if (found.length > 0) return found;
-  throw new CoppiceError('invalid_input', `no ${key} is selected`, { fix: 'Select one in the Coppice sidebar' });
+  throw new CoppiceError('invalid_input', `no ${key} is selected`, {
+    fix: 'Press Enter on one in the Coppice sidebar',
+  });
 }
 
 export function registerCommands(handlers: CommandHandlers, log: vscode.LogOutputChannel): vscode.Disposable {

@@ -7,6 +7,7 @@ import type { LineageView } from '../views/lineageView.ts';
 import type { OperationsView } from '../views/operationsView.ts';
 import { cleanUp, copyUuid, removeImages, tagImage, untagImages } from './changeImage.ts';
 import { type CommandHandlers, chosen, type ImageThing } from './command.ts';
+import { exportImage } from './exportImage.ts';
 import { askImageSource, importImage, signInToRegistry } from './importImage.ts';
 
 type ImageCommand =
@@ -20,6 +21,7 @@ type ImageCommand =
   | 'coppice.copyScript'
   | 'coppice.copyDockerfile'
   | 'coppice.revealOperation'
+  | 'coppice.exportImage'
   | 'coppice.removeImage'
   | 'coppice.cleanUp'
   | 'coppice.moreImages'
@@ -64,6 +66,7 @@ export function imageCommands({ connection, images, lineage, operations }: Parts
       const { operation_id } = one(row);
       if (operation_id !== null) await operations.reveal(operation_id);
     },
+    'coppice.exportImage': row => exportImage(connection, one(row)),
     'coppice.removeImage': (row, rows) => removeImages(connection, all(row, rows)),
     'coppice.cleanUp': () => cleanUp(connection),
     'coppice.moreImages': () => images.showMore(),

@@ -102,7 +102,7 @@ export class Shells extends Disposable implements vscode.TerminalProfileProvider
     for (const shell of this.#memory.get<readonly LivingShell[]>(LIVING, [])) {
       if (!(await this.#lives(shell))) continue;
       const none = () => Promise.reject(new Error('a living shell needs no surroundings'));
-      vscode.window.createTerminal(this.#terminal(shell.name, none, shell));
+      vscode.window.createTerminal(this.#terminal(shell.name, none, shell)).show(true);
     }
     void this.#memory.update(LIVING, [...this.#living.values()]);
   }
