@@ -66,6 +66,8 @@ async function buildOne(
   },
 ) {
   const outfile = `dist/${output}`;
+  // What people install by npm is read by them and bundled again; the rest ships in the extension's package.
+  const compact = !output.startsWith('sdk/');
   const { metafile } = await esbuild.build({
     absWorkingDir: root,
     entryPoints: [source],
@@ -75,7 +77,10 @@ async function buildOne(
     format: 'cjs',
     target,
     mainFields,
-    minify,
+    // Names stay in what writes to logs: a stack of one-letter functions helps nobody.
+    minifyIdentifiers: minify,
+    minifySyntax: compact,
+    minifyWhitespace: compact,
     sourcemap: 'linked',
     // ssh2 asks for optional native modules, which exist only where a compiler was.
     external: ['*.node', ...external],
