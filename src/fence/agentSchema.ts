@@ -14,6 +14,7 @@ const NOT_FOR_AGENTS: ReadonlySet<string> = new Set([
   'rsync.changed',
   'create_sandbox.sandbox_id',
   'exec.process_id',
+  'open_session.session_id',
   'run.group',
   'run.labels',
   'list_operations.group',
