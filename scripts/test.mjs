@@ -49,7 +49,7 @@ const notReady = { name: 'set-up and build', state: 'failed' };
 
 /** Everything the groups need, and the checks; what is wrong here counts as a failed test. */
 async function prepare(names) {
-  const inEditor = names.includes('host') || names.includes('e2e');
+  const inEditor = ['host', 'e2e', 'soak'].some(name => names.includes(name));
   const withRegistries = names.includes('contract') || names.includes('soak');
   try {
     await ensureNodeModules();
@@ -66,7 +66,7 @@ async function prepare(names) {
     const results = [await check('typecheck'), await check('lint')].flat();
     await vscode;
     await programs;
-    if (names.includes('e2e')) await pack();
+    if (names.includes('e2e') || names.includes('soak')) await pack();
     return results;
   } catch (error) {
     console.error(error.message);

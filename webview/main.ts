@@ -7,6 +7,8 @@ import type { HostMessage, PageMessage, PageState, Setup, Snapshot } from './pro
 /** The panel's page. It shows what the host says, keeps what survives a reload, and asks; it decides nothing. */
 
 const PREVIEW_AFTER_MS = 120;
+/** For developer tools and test/soak: when the first runs were there to be seen. */
+const FIRST_ROWS = 'coppice.firstRows';
 
 const emptySetup: Setup = {
   commands: '',
@@ -47,6 +49,7 @@ class Page {
   #previewTimer = 0;
   #snapshot: Snapshot | undefined;
   #frame = 0;
+  #drawn = false;
 
   constructor(root: HTMLElement) {
     const kept = this.#host.getState() as Partial<PageState> | undefined;
@@ -128,6 +131,8 @@ class Page {
     this.#setup.trusted = snapshot.trusted;
     this.#header.show(snapshot);
     this.#runs.show(snapshot);
+    if (snapshot.rows.length > 0 && !this.#drawn) performance.mark(FIRST_ROWS);
+    this.#drawn ||= snapshot.rows.length > 0;
     this.#send({ type: 'drawn', sequence: snapshot.sequence });
   }
 

@@ -151,7 +151,7 @@ test('24 runs of a matrix: live, plotted, compared, the winner kept', { timeout:
       assert.deepEqual([line.rate, line.epochs], [labels.rate, labels.epochs]);
       assert.equal(Number(line.metric), (await printed(client, operation_id)).at(-1));
     }
-    await panel.choose('Across', 'every printed value');
+    await panel.choose('x', 'every printed value');
     await panel.page.locator('path.line').nth(5).waitFor();
     await panel.shot('4-series');
     const series = csv(await panel.export('CSV', path.join(downloads, 'series.csv')));
@@ -159,7 +159,7 @@ test('24 runs of a matrix: live, plotted, compared, the winner kept', { timeout:
       const values = series.filter(({ operation }) => operation === operation_id).map(({ metric }) => Number(metric));
       assert.deepEqual(values, await printed(client, operation_id));
     }
-    await panel.choose('Across', 'rate');
+    await panel.choose('x', 'rate');
   });
 
   await step('the plot is a picture', async () => {

@@ -129,8 +129,10 @@ export class Files {
       : !finished
         ? 'This run has not ended yet.'
         : (files?.problem ?? (files && shown === 0 ? 'This run changed no files.' : ''));
-    setText(this.#empty, words);
-    if (row && finished && !files) this.#empty.replaceChildren(busy('Comparing'));
+    const comparing = row !== undefined && finished && !files;
+    if (comparing && !this.#empty.firstElementChild) this.#empty.replaceChildren(busy('Comparing'));
+    else if (!comparing && this.#empty.firstElementChild) this.#empty.replaceChildren(words);
+    else if (!comparing) setText(this.#empty, words);
     this.#tree.hidden = shown === 0;
   }
 

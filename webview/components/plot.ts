@@ -4,16 +4,22 @@ import type { Row, Series } from '../protocol.ts';
 import { bandScale, linearScale, logScale } from '../scale.ts';
 
 /** Colours of the theme, and a shape of its own for each: nobody needs to see colours. */
-const COLORS = ['blue', 'orange', 'green', 'purple', 'red', 'yellow'] as const;
+const COLORS = ['blue', 'purple', 'green', 'yellow', 'red', 'orange'] as const;
+/** From the middle on, in relative commands: many marks of a kind can be one path. */
 const SHAPES: readonly ((size: number) => string)[] = [
-  r => `M${-r},0a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0`,
-  r => `M${-r},${-r}h${2 * r}v${2 * r}h${-2 * r}z`,
-  r => `M0,${-r * 1.3}L${r * 1.2},${r}H${-r * 1.2}z`,
-  r => `M0,${-r * 1.3}L${r * 1.3},0L0,${r * 1.3}L${-r * 1.3},0z`,
-  r => `M0,${r * 1.3}L${r * 1.2},${-r}H${-r * 1.2}z`,
+  r => `m${-r},0a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0z`,
+  r => `m${-r},${-r}h${2 * r}v${2 * r}h${-2 * r}z`,
+  r => `m0,${-r * 1.3}l${r * 1.2},${r * 2.3}h${-r * 2.4}z`,
+  r => `m0,${-r * 1.3}l${r * 1.3},${r * 1.3}l${-r * 1.3},${r * 1.3}l${-r * 1.3},${-r * 1.3}z`,
+  r => `m0,${r * 1.3}l${r * 1.2},${-r * 2.3}h${-r * 2.4}z`,
   r =>
-    `M${-r},${-r / 3}h${r * 0.67}v${-r * 0.67}h${r * 0.67}v${r * 0.67}h${r * 0.67}v${r * 0.67}h${-r * 0.67}v${r * 0.67}h${-r * 0.67}v${-r * 0.67}h${-r * 0.67}z`,
+    `m${-r},${-r / 3}h${r * 0.67}v${-r * 0.67}h${r * 0.67}v${r * 0.67}h${r * 0.67}v${r * 0.67}h${-r * 0.67}v${r * 0.67}h${-r * 0.67}v${-r * 0.67}h${-r * 0.67}z`,
 ];
+/** More marks than these are drawn as one path a kind, and not with every snapshot. */
+const MANY = 300;
+const MANY_PAUSE_MS = 500;
+/** How near the mouse must be to a mark. */
+const NEAR = 12;
 const MARGIN = { left: 72, right: 16, top: 12, bottom: 40 } as const;
 
 export const PRINTED = '(printed)';
@@ -64,6 +70,10 @@ export class Plot {
   #marks: readonly Mark[] = [];
   #at = -1;
   #hovered: string | null = null;
+  /** Around the mark that is pointed at. */
+  readonly #ring = svg('circle', { class: 'hover-ring', r: 8, visibility: 'hidden' });
+  #drawnAt = 0;
+  #timer = 0;
 
   constructor(choose: (id: string) => void) {
     this.#choose = choose;
@@ -71,13 +81,13 @@ export class Plot {
     new ResizeObserver(() => this.#draw()).observe(this.element);
     this.#picture.addEventListener('keydown', event => this.#key(event));
     this.#picture.addEventListener('click', event => {
-      const id = (event.target as Element).getAttribute('data-run');
-      if (id) this.#choose(id);
+      const mark = this.#nearest(event);
+      if (mark) this.#choose(mark.id);
     });
     this.#picture.addEventListener('mousemove', event => {
-      const id = (event.target as Element).getAttribute('data-run');
-      const mark = this.#marks.find(other => other.id === id);
+      const mark = this.#nearest(event);
       if (mark) this.#say(mark);
+      this.hover(mark?.id ?? null);
     });
   }
 
@@ -87,35 +97,60 @@ export class Plot {
 
   show(data: PlotData): void {
     this.#data = data;
-    this.#draw();
+    const pause = this.#marks.length > MANY ? this.#drawnAt + MANY_PAUSE_MS - performance.now() : 0;
+    if (pause <= 0) this.#draw();
+    else this.#timer ||= window.setTimeout(() => this.#draw(), pause);
   }
 
   hover(id: string | null): void {
     if (id === this.#hovered) return;
     this.#hovered = id;
-    for (const mark of this.#picture.querySelectorAll('.mark')) {
-      setAttributes(mark, { 'data-hovered': mark.getAttribute('data-run') === id });
+    const mark = this.#marks.find(other => other.id === id);
+    setAttributes(this.#ring, mark ? { cx: mark.x, cy: mark.y, visibility: null } : { visibility: 'hidden' });
+  }
+
+  #nearest({ clientX, clientY }: MouseEvent): Mark | undefined {
+    const { left, top } = this.#picture.getBoundingClientRect();
+    let nearest: Mark | undefined;
+    let least = NEAR;
+    for (const mark of this.#marks) {
+      const distance = Math.hypot(mark.x - (clientX - left), mark.y - (clientY - top));
+      if (distance < least) [nearest, least] = [mark, distance];
     }
+    return nearest;
   }
 
   #draw(): void {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#drawnAt = performance.now();
     const data = this.#data;
     const width = this.#picture.clientWidth;
     const height = this.#picture.clientHeight;
     if (!data || width === 0 || height === 0) return;
     const drawn = data.choice.x === PRINTED ? drawPrinted(data, width, height) : drawRuns(data, width, height);
     this.#marks = drawn.marks;
+    this.#hovered = null;
+    this.#ring.setAttribute('visibility', 'hidden');
     const empty = data.metricName === '' ? 'Choose a metric to plot it.' : 'No run has printed the metric yet.';
     setAttributes(this.#picture, {
       viewBox: `0 0 ${width} ${height}`,
+      'data-marks': drawn.count,
       'aria-label': `${data.metricName} of ${drawn.count} runs over ${data.choice.x === PRINTED ? 'what each printed' : data.choice.x}. Arrow keys go from run to run.`,
     });
     this.#picture.replaceChildren(
       ...(drawn.count === 0
         ? [svg('text', { class: 'empty', x: width / 2, y: height / 2, 'text-anchor': 'middle' }, empty)]
-        : [drawn.axes, drawn.lines, ...drawn.marks.map((mark, index) => this.#mark(mark, index, data))]),
+        : [drawn.axes, drawn.lines, ...this.#drawMarks(drawn.marks, data), this.#ring]),
     );
     this.#drawLegend(drawn.names);
+  }
+
+  #drawMarks(marks: readonly Mark[], data: PlotData): SVGElement[] {
+    const one = (mark: Mark) => this.#mark(mark, marks.indexOf(mark), data);
+    if (marks.length <= MANY) return marks.map(one);
+    const alone = marks.filter(({ id }) => id === data.best || data.selected.has(id)).slice(0, MANY);
+    return [...manyMarks(marks), ...alone.map(one)];
   }
 
   #mark(
@@ -127,7 +162,7 @@ export class Plot {
     const mark = svg('path', {
       id: `${this.#prefix}-${index}`,
       class: `mark color-${COLORS[look % COLORS.length]}`,
-      d: SHAPES[look % SHAPES.length]!(4),
+      d: `M0,0${shapeOf(look)}`,
       transform: `translate(${x.toFixed(2)},${y.toFixed(2)})`,
       role: 'img',
       'data-run': id,
@@ -135,8 +170,7 @@ export class Plot {
       'data-y': row.metric,
       'data-selected': selected.has(id),
       'data-best': isBest,
-      'data-failed': row.status === 'FAILED' || row.status === 'CANCELLED',
-      'data-hovered': id === this.#hovered,
+      'data-failed': isFailed(row),
       'aria-label': describe(row, columns, metricName, isBest),
     });
     if (!isBest) return mark;
@@ -155,7 +189,7 @@ export class Plot {
           svg(
             'svg',
             { viewBox: '-7 -7 14 14', width: 14, height: 14 },
-            svg('path', { class: `mark color-${COLORS[look % COLORS.length]}`, d: SHAPES[look % SHAPES.length]!(4) }),
+            svg('path', { class: `mark color-${COLORS[look % COLORS.length]}`, d: `M0,0${shapeOf(look)}` }),
           ),
           name,
         ),
@@ -190,6 +224,21 @@ export class Plot {
     else return;
     event.preventDefault();
   }
+}
+
+const shapeOf = (look: number): string => SHAPES[look % SHAPES.length]!(4);
+const isFailed = ({ status }: Row): boolean => status === 'FAILED' || status === 'CANCELLED';
+
+function manyMarks(marks: readonly Mark[]): SVGElement[] {
+  const kinds = Object.groupBy(marks, ({ look, row }) => `${look} ${isFailed(row)}`);
+  return Object.values(kinds).map(kind => {
+    const [{ look, row }] = kind as [Mark, ...Mark[]];
+    return svg('path', {
+      class: `mark color-${COLORS[look % COLORS.length]}`,
+      'data-failed': isFailed(row),
+      d: kind!.map(({ x, y }) => `M${x.toFixed(1)},${y.toFixed(1)}${shapeOf(look)}`).join(''),
+    });
+  });
 }
 
 function describe(row: Row, columns: readonly string[], metricName: string, best: boolean): string {

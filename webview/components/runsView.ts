@@ -145,7 +145,7 @@ export class RunsView {
       ),
     };
     const setPlot = (change: Partial<PlotChoice>) => this.#change({ plot: { ...this.#state.plot, ...change } });
-    this.#x = new Dropdown('Across', [], x => setPlot({ x }));
+    this.#x = new Dropdown('x', [], x => setPlot({ x }));
     this.#color = new Dropdown('Colour', [], color => setPlot({ color }));
     this.#log = {
       logX: new Checkbox('log x', logX => setPlot({ logX })),

@@ -8,6 +8,9 @@ const LANE = 14;
 const GAP = 3;
 const AXIS = 20;
 const LEFT = 8;
+/** More bars than these are drawn as one path a state, and not with every snapshot. */
+const MANY = 300;
+const MANY_PAUSE_MS = 500;
 /** The end of one run is recorded a moment after the next has started. */
 const LATE_MS = 150;
 
@@ -37,19 +40,23 @@ export class Timeline {
   #data: TimelineData | undefined;
   #shown: readonly Bar[] = [];
   #at = -1;
+  #place: (bar: Bar) => readonly [number, number] = () => [0, 0];
+  /** Bars of one state in one path, where there are many. */
+  readonly #many = svg('g', { 'aria-hidden': 'true' });
+  #drawnAt = 0;
+  #timer = 0;
 
   constructor(choose: (id: string) => void) {
     this.#choose = choose;
-    this.#picture.append(this.#axis);
+    this.#picture.append(this.#axis, this.#many);
     this.element = element('div', { class: 'timeline-frame' }, this.#picture, this.#said);
     new ResizeObserver(() => this.#draw()).observe(this.element);
     this.#picture.addEventListener('click', event => {
-      const id = (event.target as Element).getAttribute('data-run');
-      if (id) this.#choose(id);
+      const bar = this.#under(event);
+      if (bar) this.#choose(bar.row.id);
     });
     this.#picture.addEventListener('mousemove', event => {
-      const id = (event.target as Element).getAttribute('data-run');
-      const bar = this.#shown.find(other => other.row.id === id);
+      const bar = this.#under(event);
       if (bar) setText(this.#said, describe(bar));
     });
     this.#picture.addEventListener('keydown', event => this.#key(event));
@@ -57,10 +64,25 @@ export class Timeline {
 
   show(data: TimelineData): void {
     this.#data = data;
-    this.#draw();
+    const pause = this.#shown.length > MANY ? this.#drawnAt + MANY_PAUSE_MS - performance.now() : 0;
+    if (pause <= 0) this.#draw();
+    else this.#timer ||= window.setTimeout(() => this.#draw(), pause);
+  }
+
+  #under({ clientX, clientY }: MouseEvent): Bar | undefined {
+    const { left, top } = this.#picture.getBoundingClientRect();
+    const lane = Math.floor((clientY - top) / (LANE + GAP));
+    const x = clientX - left;
+    return this.#shown.find(bar => {
+      const [from, to] = this.#place(bar);
+      return bar.lane === lane && from <= x && x <= to;
+    });
   }
 
   #draw(): void {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#drawnAt = performance.now();
     const data = this.#data;
     const width = this.#picture.clientWidth;
     if (!data || width === 0) return;
@@ -83,13 +105,15 @@ export class Timeline {
       scale.ticks.filter(tick => tick >= 0 && tick <= end - start).map(tick => [scale.at(tick), duration(tick)]),
       lanes,
     );
-    this.#drawBars(bar => [scale.at(bar.from - start), scale.at(bar.to - start)], data);
+    this.#place = ({ from, to }) => [scale.at(from - start), scale.at(to - start)];
+    this.#drawBars(data);
   }
 
   #clear(): void {
     for (const bar of this.#bars.values()) bar.remove();
     this.#bars.clear();
     this.#axis.replaceChildren();
+    this.#many.replaceChildren();
   }
 
   #drawAxis(ticks: readonly (readonly [number, string])[], lanes: number): void {
@@ -102,17 +126,39 @@ export class Timeline {
     );
   }
 
-  #drawBars(place: (bar: Bar) => readonly [number, number], { selected, best }: TimelineData): void {
+  #drawBars(data: TimelineData): void {
+    if (this.#shown.length <= MANY) {
+      this.#many.replaceChildren();
+      this.#drawEach(this.#shown, data);
+      return;
+    }
+    const kinds = Object.entries(Object.groupBy(this.#shown, ({ row }) => row.status));
+    this.#many.replaceChildren(
+      ...kinds.map(([status, bars]) =>
+        svg('path', { class: `bar status-${status}`, d: bars.map(bar => this.#outline(bar)).join('') }),
+      ),
+    );
+    const alone = this.#shown.filter(({ row: { id } }) => id === data.best || data.selected.has(id));
+    this.#drawEach(alone.slice(0, MANY), data);
+  }
+
+  #outline(bar: Bar): string {
+    const [from, to] = this.#place(bar);
+    const width = Math.max(1, to - from - 1).toFixed(1);
+    return `M${from.toFixed(1)},${bar.lane * (LANE + GAP)}h${width}v${LANE}h-${width}z`;
+  }
+
+  #drawEach(bars: readonly Bar[], { selected, best }: TimelineData): void {
     const gone = new Set(this.#bars.keys());
-    for (const [index, bar] of this.#shown.entries()) {
+    for (const bar of bars) {
       const { id, status } = bar.row;
       gone.delete(id);
-      const [from, to] = place(bar);
+      const [from, to] = this.#place(bar);
       const rect = this.#bars.get(id) ?? svg('rect', { height: LANE, rx: 2, role: 'img' });
       if (!this.#bars.has(id)) this.#picture.append(rect);
       this.#bars.set(id, rect);
       setAttributes(rect, {
-        id: `${this.#prefix}-${index}`,
+        id: `${this.#prefix}-${this.#shown.indexOf(bar)}`,
         class: `bar status-${status}`,
         x: from.toFixed(1),
         y: bar.lane * (LANE + GAP),
