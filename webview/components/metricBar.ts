@@ -73,13 +73,25 @@ export class MetricBar {
     }, 300);
   }
 
-  #tell(): void {
-    const metric = {
+  /** As it stands there, told or not. */
+  get choice(): MetricChoice {
+    return {
       pattern: this.#pattern.value,
       group: this.#group.value ?? '',
       take: this.#take.value as MetricChoice['take'],
       best: this.#best.value as MetricChoice['best'],
     };
+  }
+
+  set choice(choice: MetricChoice) {
+    this.#pattern.value = choice.pattern;
+    this.#take.value = choice.take;
+    this.#best.value = choice.best;
+    this.#choice = choice;
+  }
+
+  #tell(): void {
+    const metric = this.choice;
     if (JSON.stringify(metric) !== JSON.stringify(this.#choice)) this.#changed(metric);
   }
 }

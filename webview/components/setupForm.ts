@@ -37,7 +37,6 @@ export class SetupForm {
   #rows: ParameterRow[] = [];
   #imageReference = '';
   readonly #metricBar: MetricBar;
-  #metric: MetricChoice = { pattern: '', group: '', take: 'last', best: 'min' };
   #trusted = true;
   #starting = false;
   #preview: Preview | undefined;
@@ -81,10 +80,7 @@ export class SetupForm {
       pids: new TextField({ label: 'Processes', placeholder: 'no limit', size: 8 }, changed),
     };
     this.#memory = new TextField({ label: 'Memory', placeholder: 'no limit', size: 8 }, changed);
-    this.#metricBar = new MetricBar(metric => {
-      this.#metric = metric;
-      this.#changed();
-    });
+    this.#metricBar = new MetricBar(changed);
     this.#start = new Button('Start', () => this.#startRuns(), { icon: playIcon, look: 'primary' });
     const add = new Button('Add Parameter', () => this.#addParameter(), { icon: addIcon });
     const save = new Button('Save…', () => this.#withSetup(actions.save), {
@@ -157,7 +153,7 @@ export class SetupForm {
     this.#numbers.cpus.value = setup.cpus === null ? '' : String(setup.cpus);
     this.#numbers.pids.value = setup.pids === null ? '' : String(setup.pids);
     this.#memory.value = setup.memory;
-    this.#metric = setup.metric;
+    this.#metricBar.choice = setup.metric;
     this.#changed();
   }
 
@@ -169,7 +165,7 @@ export class SetupForm {
   }
 
   set metric(metric: MetricChoice) {
-    this.#metric = metric;
+    this.#metricBar.choice = metric;
     this.#changed();
   }
 
@@ -185,7 +181,7 @@ export class SetupForm {
     setText(this.#parametersProblem, of('parameters') ?? '');
     for (const [index, row] of this.#rows.entries())
       row.problems(of(`parameters.${index}.name`), of(`parameters.${index}.values`));
-    this.#metricBar.show({ choice: this.#metric, reading: 0, ...preview.metric });
+    this.#metricBar.show({ choice: this.#metricBar.choice, reading: 0, ...preview.metric });
     this.#planned.show(preview);
     this.#offer();
   }
@@ -222,7 +218,7 @@ export class SetupForm {
       ...(numbers as Pick<Setup, 'concurrency' | 'timeout' | 'cpus' | 'pids'>),
       memory,
       network: this.#network.value as Setup['network'],
-      metric: this.#metric,
+      metric: this.#metricBar.choice,
     };
   }
 
