@@ -43,6 +43,8 @@ export class FolderSync extends Disposable {
   #syncing = 0;
   #state: Synced | undefined;
   #trouble: SyncStatus['trouble'];
+  /** Why it is not watched although it should be: stays however well a sync goes. */
+  #unwatched: SyncStatus['trouble'];
   /** One sync after the other, so that the last state told is the newest. */
   #queue: Promise<unknown> = Promise.resolve();
   #pumping = false;
@@ -87,6 +89,7 @@ export class FolderSync extends Disposable {
   /** From now on every change on disk becomes a state, where the settings say so. */
   watch(): void {
     if (this.isDisposed || this.#settings.mode !== 'on' || this.#thread) return;
+    this.#unwatched = undefined;
     this.#become('watching');
     this.#reconnecting ??= this.#connection.watch();
     const order = {
@@ -102,7 +105,8 @@ export class FolderSync extends Disposable {
       troubled: trouble => {
         this.#unwatch();
         this.#log.warn(`${this.#folder.name}: ${trouble.message}: it is synced when something is run. ${trouble.fix}`);
-        this.#trouble = { message: `${trouble.message}: synced when something is run`, fix: trouble.fix };
+        this.#unwatched = { message: `${trouble.message}: synced when something is run`, fix: trouble.fix };
+        this.#trouble = this.#unwatched;
         this.#become('on run');
         this.#note({ kind: 'everything' });
       },
@@ -210,7 +214,7 @@ export class FolderSync extends Disposable {
     }
     this.#state = state;
     this.#lost = false;
-    if (this.#kind !== 'on run' || this.#settings.mode === 'on-run') this.#trouble = undefined;
+    this.#trouble = this.#unwatched;
   }
 
   #failed(error: CoppiceError): void {
