@@ -81,6 +81,8 @@ async function buildOne(
     minifyIdentifiers: minify,
     minifySyntax: compact,
     minifyWhitespace: compact,
+    // Two classes of one name in a bundle would show as `Sandbox2`.
+    keepNames: !compact,
     sourcemap: 'linked',
     // ssh2 asks for optional native modules, which exist only where a compiler was.
     external: ['*.node', ...external],

@@ -25,7 +25,6 @@ const groups = {
     { folder: 'test/contract', minutes: 8, runtime: 'docker' },
     { folder: 'test/contract', minutes: 8, runtime: 'podman' },
     { folder: 'test/sdk', minutes: 8, runtime: 'docker', only: 'rows.test.ts' },
-    { folder: 'test/sdk', minutes: 8, runtime: 'podman', only: 'rows.test.ts' },
   ],
   soak: [{ folder: 'test/soak', minutes: 44 }],
 };
