@@ -22,8 +22,8 @@ const groups = {
   host: [{ folder: 'test/host', minutes: 4, inExtensionHost: true }],
   e2e: [{ folder: 'test/e2e', minutes: 6 }],
   docker: [
-    { folder: 'test/contract', minutes: 8, runtime: 'docker' },
-    { folder: 'test/contract', minutes: 8, runtime: 'podman' },
+    { folder: 'test/contract', minutes: 12, runtime: 'docker' },
+    { folder: 'test/contract', minutes: 12, runtime: 'podman' },
     { folder: 'test/sdk', minutes: 8, runtime: 'docker', only: 'rows.test.ts' },
   ],
   soak: [{ folder: 'test/soak', minutes: 44 }],

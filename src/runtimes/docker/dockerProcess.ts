@@ -71,6 +71,10 @@ abstract class AttachedProcess implements RuntimeProcess {
   abstract resize(cols: number, rows: number): Promise<void>;
 }
 
+const lookMs = 5_000;
+/** The end of the output and the word of the exit come one after the other. */
+const graceMs = 400;
+
 export interface MainParts {
   readonly id: string;
   readonly container: Docker.Container;
@@ -126,8 +130,9 @@ export class MainProcess extends AttachedProcess {
     let last = output;
     let again = resumed;
     for (let wait = waiting; ; ) {
+      const over = new AbortController();
       try {
-        await wait;
+        await Promise.race([wait, this.#seenOver(last, over.signal)]);
         break;
       } catch {
         await last.finish();
@@ -138,6 +143,9 @@ export class MainProcess extends AttachedProcess {
         last.drain(await logsOf(container));
         if (!state.Running) break;
         wait = container.wait();
+        wait.catch(() => undefined);
+      } finally {
+        over.abort();
       }
     }
     let written = await last.finish();
@@ -150,6 +158,21 @@ export class MainProcess extends AttachedProcess {
       resources: { cpuMs: null, maxRss: null },
       output: written,
     };
+  }
+
+  /** A daemon that dies leaves who waits for its answer waiting: so it is also looked, at once when the output breaks off. */
+  async #seenOver(output: Output, over: AbortSignal): Promise<void> {
+    for (let drained = output.drained; ; ) {
+      const broken = await Promise.race([
+        pause(lookMs, false, { ref: false }),
+        ...(drained ? [drained.then(() => true)] : []),
+      ]);
+      if (broken) {
+        drained = undefined;
+        await pause(graceMs, undefined, { ref: false });
+      }
+      if (over.aborted || !(await stateOf(this.#parts.container)).Running) return;
+    }
   }
 
   /** Who follows a log may miss its end: what is in it when all is over is the whole. */

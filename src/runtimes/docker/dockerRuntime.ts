@@ -168,11 +168,11 @@ export class DockerRuntime implements Runtime {
     return this.#asked(() => this.#create(spec));
   }
 
-  async #create(spec: SandboxSpec): Promise<RuntimeSandbox> {
+  async #create(spec: SandboxSpec, ahead = true): Promise<RuntimeSandbox> {
     if (this.#closed) throw new CoppiceError('runtime_unavailable', 'the docker runtime is closed');
     const [daemon, ground] = await Promise.all([this.#connection.daemon(), this.#grounds.under(spec)]);
     const network: Joined =
-      spec.network === 'host' ? { mode: 'host', release: () => {} } : this.#pauses.claim(spec.network);
+      spec.network === 'host' ? { mode: 'host', release: () => {} } : this.#pauses.claim(spec.network, ahead);
     const hasTools = spec.main === undefined || spec.id.startsWith('sb-');
     const tools = hasTools ? await this.#tools.tools() : undefined;
     let container: Docker.Container | undefined;
@@ -186,6 +186,11 @@ export class DockerRuntime implements Runtime {
     } catch (error) {
       const broken = /network namespace|cannot join network|No such container|container:/.test(String(error));
       this.#removeBehind(container, () => network.release(broken));
+      // A network that was made ahead went with the daemon it was made in.
+      if (broken && ahead) {
+        await Promise.all([...this.#behind]);
+        return this.#create(spec, false);
+      }
       throw error;
     }
   }

@@ -32,6 +32,11 @@ export class Output {
     };
   }
 
+  /** Resolves when nothing more comes; undefined while nothing was attached. */
+  get drained(): Promise<void> | undefined {
+    return this.#stream && this.#drained.catch(() => undefined);
+  }
+
   drain(stream: Duplex): void {
     this.#stream = stream;
     // A connection that breaks has nothing more to say; what came is kept.

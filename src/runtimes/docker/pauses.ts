@@ -37,8 +37,9 @@ export class Pauses {
     this.#log = log;
   }
 
-  claim(network: Pause['network']): Joined {
-    const pause = this.#free[network].pop();
+  /** `ahead: false`: one of its own. */
+  claim(network: Pause['network'], ahead = true): Joined {
+    const pause = ahead ? this.#free[network].pop() : undefined;
     if (this.#free[network].length === 0) this.#startBehind(network);
     if (!pause) return { mode: network === 'nat' ? 'bridge' : 'none', release: () => {} };
     return {
