@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { VerbInput } from '../../src/protocol/verbs.ts';
+import { CoppiceHome, engineScript } from '../harness/coppiceHome.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
+import { eventually } from '../harness/eventually.ts';
 import { without } from '../harness/testRuntime.ts';
 
 let engine: TestEngine;
@@ -117,4 +121,18 @@ test('what it leaves behind belongs to the sandbox, and nothing of it outside is
   assert.equal(parent, 1);
   // The pause, the sleep, and the shell with its pipe.
   assert.ok(processes! <= 6, `${processes} processes`);
+});
+
+test('what was open where the engine was started is closed in a sandbox', { skip: without('host:') }, async () => {
+  await using home = new CoppiceHome();
+  const folder = openSync('/usr', 'r');
+  // As a shell's `exec 100</usr`: higher than what Node itself closes.
+  const stdio = Array.from({ length: 101 }, (_, fd) => (fd === 100 ? folder : 'ignore'));
+  spawn(process.execPath, [engineScript, '--home', home.path], { stdio, env: { ...process.env, ...home.env } });
+  closeSync(folder);
+  const client = await eventually('an engine', () => home.running());
+  const { sandbox_id } = await client.call('create_sandbox', { image: 'host:' });
+  const list = ['/bin/sh', '-c', '[ -e /proc/$$/fd/100 ] && readlink /proc/$$/fd/100'];
+  const { exit_code } = await client.call('exec', { sandbox_id, command: list, wait: true });
+  assert.equal(exit_code, 1);
 });

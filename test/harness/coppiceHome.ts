@@ -32,7 +32,7 @@ export class CoppiceHome implements AsyncDisposable {
   }
 
   async stopEngine(): Promise<void> {
-    const client = await this.#connectToRunning();
+    const client = await this.running();
     if (!client) return;
     const { pid } = client.engine;
     await client.stopEngine(true);
@@ -47,7 +47,8 @@ export class CoppiceHome implements AsyncDisposable {
     }
   }
 
-  async #connectToRunning(): Promise<EngineClient | undefined> {
+  /** undefined: no engine runs. */
+  async running(): Promise<EngineClient | undefined> {
     try {
       return await EngineClient.connect({ home: this.path, script: engineScript, start: false }, 'cli');
     } catch (error) {
