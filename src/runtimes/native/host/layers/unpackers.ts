@@ -115,15 +115,19 @@ class Unpacker {
     const pieces = source.iterator({ destroyOnReturn: false });
     let broken: unknown;
     let done = 0;
+    let over = false;
     const feed = async () => {
       try {
         const next = await pieces.next();
+        // The thread may have the next job by now, and must not take this for its own.
+        if (over) return;
         if (next.done) return this.#tell({ kind: 'end' });
         const bytes = ownBytes(next.value as Buffer);
         done += bytes.length;
         this.#tell({ kind: 'piece', bytes }, [bytes.buffer as ArrayBuffer]);
         options.progress(done);
       } catch (error) {
+        if (over) return;
         broken = error;
         this.#tell({ kind: 'stop' });
       }
@@ -131,6 +135,7 @@ class Unpacker {
     return new Promise<Unpacked>((resolve, reject) => {
       this.#lose = reject;
       this.#hear = message => {
+        over ||= message.kind !== 'more';
         if (message.kind === 'more') void feed();
         else if (message.kind === 'done') resolve(message.unpacked);
         else reject(broken ?? CoppiceError.from(message.error));
