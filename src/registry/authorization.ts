@@ -85,7 +85,8 @@ export class Authorization {
   /** A registry may send us to another host for tokens, but not to where they would travel in the open. */
   #realm(base: URL, text: string | undefined): URL {
     const realm = URL.canParse(text ?? '') ? new URL(text!) : undefined;
-    const plainAllowed = base.protocol === 'http:' && (realm?.hostname === base.hostname || isLoopback(base.hostname));
+    const stays = realm?.hostname === base.hostname || (isLoopback(base.hostname) && isLoopback(realm?.hostname ?? ''));
+    const plainAllowed = base.protocol === 'http:' && stays;
     if (realm && realm.username === '' && realm.password === '') {
       if (realm.protocol === 'https:' || (realm.protocol === 'http:' && plainAllowed)) return realm;
     }

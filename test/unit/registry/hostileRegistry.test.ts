@@ -220,7 +220,8 @@ describe('where a registry sends us', () => {
 
   it('is not followed for tokens where they would travel in the open, or on to nowhere', async () => {
     outside.credentials = { [registry.host]: { kind: 'password', username: 'me', password: secret } };
-    for (const realm of ['file:///etc/passwd', 'ftp://host/x', '', 'not an address', 'https://a:b@host.invalid/']) {
+    const unsafe = ['file:///etc/passwd', 'ftp://host/x', '', 'not an address', 'https://a:b@host.invalid/'];
+    for (const realm of [...unsafe, 'http://token.invalid/token']) {
       registry.on('/v2/app/manifests/1', bearer(realm));
       await refused(outside.bring(image()), 'import_failed');
     }
