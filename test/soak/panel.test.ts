@@ -13,9 +13,10 @@ const FINISHED = 1000;
 const RUNNING = 50;
 const MINUTES = 5;
 
-/** Limits that a busy machine keeps too; the figures are printed. The goals are 500 ms and 30 frames a second. */
-const FIRST_ROWS_MS = 2_000;
-const LEAST_FRAMES = 20;
+/** A safety limit; the figure is printed. The goal is 500 ms on a machine that has nothing else to do. */
+const FIRST_ROWS_MS = 5_000;
+/** What the page's thread works for a frame, waiting for a busy machine not counted: 30 frames/s and more fit in. */
+const MOST_WORK_A_FRAME_MS = 1000 / 30;
 
 test(`${FINISHED} finished and ${RUNNING} running runs: soon there, smooth, and no memory taken for ever`, {
   timeout: 20 * 60_000,
@@ -43,14 +44,17 @@ test(`${FINISHED} finished and ${RUNNING} running runs: soon there, smooth, and 
 
   const firstRows = await reopen(editor);
   const frame = await panelFrame(editor);
-  const frames = await frame.evaluate<number>(FRAMES_WHILE_SCROLLING);
+  const session = await editor.page.context().newCDPSession(editor.page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const before = await pageWork(session);
+  const { frames, seconds } = await frame.evaluate<{ frames: number; seconds: number }>(SCROLLING);
+  const work = ((await pageWork(session)) - before) / frames;
   console.log(
-    `first rows ${firstRows.toFixed(0)} ms after the page began, ${frames.toFixed(0)} frames/s while scrolling`,
+    `first rows ${firstRows.toFixed(0)} ms after the page began; scrolled at ${(frames / seconds).toFixed(0)} frames/s, ${work.toFixed(1)} ms of work a frame`,
   );
   assert.ok(firstRows <= FIRST_ROWS_MS, `${firstRows} ms until the first rows`);
-  assert.ok(frames >= LEAST_FRAMES, `${frames} frames/s`);
+  assert.ok(work <= MOST_WORK_A_FRAME_MS, `${work} ms of work a frame`);
 
-  const session = await editor.page.context().newCDPSession(editor.page);
   const host = descendants(process.pid).find(({ command }) => command.includes('type=extensionHost'))!;
   const begin = await memory(session, host.pid);
   for (let minute = 1; minute <= MINUTES; minute++) {
@@ -104,8 +108,8 @@ async function panelFrame(editor: Editor): Promise<Frame> {
   return (await handle!.ownerFrame())!;
 }
 
-/** Runs in the page: frames a second while the table is scrolled for some seconds. */
-const FRAMES_WHILE_SCROLLING = `new Promise(resolve => {
+/** Runs in the page: the table is scrolled for some seconds, by so many frames. */
+const SCROLLING = `new Promise(resolve => {
   const scroller = document.querySelector('.table-body');
   const begin = performance.now();
   let frames = 0;
@@ -114,10 +118,16 @@ const FRAMES_WHILE_SCROLLING = `new Promise(resolve => {
     scroller.scrollTop = (scroller.scrollTop + 60) % (scroller.scrollHeight - 600);
     const passed = performance.now() - begin;
     if (passed < 5000) requestAnimationFrame(draw);
-    else resolve((frames / passed) * 1000);
+    else resolve({ frames, seconds: passed / 1000 });
   };
   requestAnimationFrame(draw);
 })`;
+
+/** Milliseconds that the page's thread has worked. */
+async function pageWork(session: CDPSession): Promise<number> {
+  const { metrics } = await session.send('Performance.getMetrics');
+  return metrics.find(({ name }) => name === 'TaskDuration')!.value * 1000;
+}
 
 /** Megabytes, after what nobody holds any more has gone. */
 async function memory(session: CDPSession, host: number): Promise<{ readonly page: number; readonly host: number }> {
