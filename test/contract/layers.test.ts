@@ -9,6 +9,7 @@ import { umociTar } from '../harness/otherUnpackers.ts';
 import { tarOfEntries } from '../harness/tarOfEntries.ts';
 import { pictureDifference, type TarPicture, tarPicture } from '../harness/tarPicture.ts';
 import { TemporaryFolder } from '../harness/temporaryFolder.ts';
+import { without } from '../harness/testRuntime.ts';
 
 /** What is in an image from outside is what others find in it, and it leaves as it came. */
 
@@ -17,6 +18,7 @@ let layout: OciLayout;
 let engine: TestEngine;
 
 before(async () => {
+  if (without('own layers')) return;
   folder = new TemporaryFolder();
   layout = new OciLayout(folder.join('layout'));
   mkdirSync(folder.join('rootfs'));
@@ -37,8 +39,8 @@ before(async () => {
   engine = await startEngine();
 });
 after(async () => {
-  await engine[Symbol.asyncDispose]();
-  folder[Symbol.dispose]();
+  await engine?.[Symbol.asyncDispose]();
+  folder?.[Symbol.dispose]();
 });
 
 /** Everything that layers do to each other, each packed another way. */
@@ -128,7 +130,7 @@ async function importOf(source: string, by = engine): Promise<string> {
   return result.image!;
 }
 
-describe('an image whose layers do everything to each other', () => {
+describe('an image whose layers do everything to each other', { skip: without('own layers') }, () => {
   it('holds what umoci finds in it', async () => {
     const ours = await pictureOf(await importOf(`oci:${layout.folder}:adversarial`));
     umociTar(`${layout.folder}:gzip`, folder.join('bundle'), folder.join('umoci.tar'));
@@ -153,7 +155,9 @@ describe('an image whose layers do everything to each other', () => {
   });
 });
 
-it('images that come at the same time and have layers in common unpack each of those once', async () => {
+it('images that come at the same time and have layers in common unpack each of those once', {
+  skip: without('own layers'),
+}, async () => {
   const common = await tarOfEntries(Array.from({ length: 2000 }, (_, file) => ({ name: `many/${file}` })));
   const own = await Promise.all(
     ['a', 'b'].map(name => tarOfEntries([{ name: 'many', type: 'directory' }, { name: `many/${name}` }])),
@@ -178,7 +182,7 @@ function engineSize({ home }: TestEngine): number {
   return Number(execFileSync(command!, args, { encoding: 'utf8' })) * 1024;
 }
 
-describe('what an image says of its runs', () => {
+describe('what an image says of its runs', { skip: without('own layers') }, () => {
   it('is heeded: environment, working directory, user; its entrypoint and command are not run', async () => {
     const image = await importOf(`oci:${layout.folder}:adversarial`);
     const { stdout } = await engine.run('echo $GREETING; pwd; id; mkdir /tmp/x && stat -c %u:%g /tmp/x', { image });
@@ -216,7 +220,7 @@ describe('what an image says of its runs', () => {
   });
 });
 
-describe('export_image', () => {
+describe('export_image', { skip: without('own layers') }, () => {
   const format = (text: string) => text as 'oci-archive' | 'docker-archive';
   for (const archive of ['oci-archive', 'docker-archive'])
     it(`${archive}: what was kept comes back the same, in another home too`, async () => {

@@ -13,6 +13,7 @@ const missing: Readonly<Record<string, string>> =
     ? {}
     : {
         'host:': 'host: is of the native runtime alone',
+        'own layers': 'Docker and Podman unpack layers themselves',
         'native host': 'there is no namespace host on the docker runtime',
         'processes below the engine': 'containers are below the daemon, not below the engine',
         'ends with its engine': 'what runs in Docker goes on without its engine',

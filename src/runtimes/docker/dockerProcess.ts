@@ -13,6 +13,7 @@ abstract class AttachedProcess implements RuntimeProcess {
   readonly id: string;
   readonly exited: Promise<ProcessExit>;
   readonly #end = Promise.withResolvers<ProcessExit>();
+  readonly #lengths = new Map<StreamName, number>();
   readonly #listeners: ((stream: StreamName, length: number) => void)[] = [];
   protected input: Duplex | undefined;
   protected over = false;
@@ -27,6 +28,7 @@ abstract class AttachedProcess implements RuntimeProcess {
   protected output(spec: ProcessSpec | undefined, again = false): Output {
     const terminal = spec?.tty !== undefined;
     return new Output(spec?.spool, { terminal, again }, (stream, length) => {
+      this.#lengths.set(stream, length);
       for (const listener of this.#listeners) listener(stream, length);
     });
   }
@@ -44,8 +46,10 @@ abstract class AttachedProcess implements RuntimeProcess {
     );
   }
 
+  /** What came before anybody listened is told at once: a quick command prints before its start is answered. */
   onOutput(listener: (stream: StreamName, length: number) => void): void {
     this.#listeners.push(listener);
+    for (const [stream, length] of this.#lengths) listener(stream, length);
   }
 
   async writeStdin(bytes: Buffer): Promise<void> {
