@@ -12,6 +12,7 @@ export interface VscodeServerOptions {
   readonly dataFolder: string;
   /** true: no token is asked for. */
   readonly open?: boolean;
+  readonly under?: readonly string[];
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }

@@ -37,12 +37,14 @@ export function writeUserSettings(dataFolder, settings) {
 
 const loopback = ['--host', '127.0.0.1', '--port', '0'];
 
-export async function startVscodeServer({ dataFolder, open = false, flags = [], env = {} }) {
+/** `under` is what starts it, as `unshare --mount`. */
+export async function startVscodeServer({ dataFolder, open = false, flags = [], env = {}, under = [] }) {
   const token = open ? undefined : randomBytes(16).toString('hex');
   // VS Code leaves its sockets behind when it is killed, by default in the machine's temporary folder.
   const runtimeFolder = mkdtempSync(path.join(tmpdir(), 'coppice-'));
   const options = [...loopback, ...access(dataFolder, token), ...folders(dataFolder), ...flags];
-  const server = spawn(projectNode, ['out/server-main.js', ...options], {
+  const [program, ...args] = [...under, projectNode, 'out/server-main.js', ...options];
+  const server = spawn(program, args, {
     cwd: vscodeServer,
     env: { ...process.env, XDG_RUNTIME_DIR: runtimeFolder, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -6,6 +6,16 @@ import { serveWithVsix } from '../harness/vscode.ts';
 
 const project = 'test/e2e/project';
 
+/** In a mount namespace where what starts containers cannot be executed. */
+const withoutTools = [
+  'unshare',
+  ...(process.getuid!() === 0 ? [] : ['--user', '--map-root-user']),
+  '--mount',
+  'sh',
+  '-c',
+  'for tool in $(which -a crun runc); do mount --bind /dev/null "$tool" || exit 1; done; exec "$0" "$@"',
+];
+
 test('an engine that cannot start says why, in the tree and in the status bar', { timeout: 90_000 }, async t => {
   const editor = await serveWithVsix(t, { folder: project, env: { COPPICE_HOME: '/dev/null/no-folder' } });
   const { page } = editor;
@@ -40,4 +50,23 @@ test('an untrusted folder can be looked at, and nothing of it runs', { timeout: 
   client.close();
   assert.equal(total, 0);
   assert.equal(await page.locator('#coppice\\.coppice\\.coppice\\.sync').count(), 0);
+});
+
+test('a machine on which nothing can run: the cause, the cure, and the doctor says the same', {
+  timeout: 90_000,
+}, async t => {
+  const env = { DOCKER_HOST: 'unix:///nonexistent/docker.sock', XDG_RUNTIME_DIR: '/nonexistent' };
+  const editor = await serveWithVsix(t, { folder: project, env, under: withoutTools });
+  const { page } = editor;
+  await page.getByRole('tab', { name: /^Coppice/ }).click();
+  await page
+    .getByText(/^Nothing can run here yet: .+crun/)
+    .first()
+    .waitFor();
+  await page.getByRole('treeitem', { name: 'Check the Engine' }).first().waitFor();
+  await editor.screenshot('trouble-no-runtime');
+  await page.getByRole('treeitem', { name: 'Check the Engine' }).first().click();
+  await page.locator('.view-lines').getByText('Runtime native').waitFor();
+  await page.locator('.view-lines').getByText('✘').first().waitFor();
+  await editor.screenshot('trouble-no-runtime-doctor');
 });

@@ -22,6 +22,8 @@ export interface EditorOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** true: VS Code asks whether the folder is to be trusted. */
   readonly trustPrompt?: boolean;
+  /** What starts the server, as `unshare --mount`. */
+  readonly under?: readonly string[];
   readonly vsix?: string;
 }
 
@@ -49,6 +51,7 @@ export async function serveWithVsix(test: TestContext | undefined, options: Edit
   const server = await startVscodeServer({
     dataFolder,
     flags: options.trustPrompt ? [] : ['--disable-workspace-trust'],
+    under: options.under ?? [],
     // VS Code's own extensions leave folders there.
     // With an image to start from nobody is asked for one.
     env: { ...home.env, COPPICE_IMAGE: 'host:', TMPDIR: temporary.path, ...options.env },
