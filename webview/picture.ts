@@ -16,7 +16,9 @@ export function svgText(source: SVGSVGElement): string {
   const originals = [source, ...source.querySelectorAll('*')];
   for (const [index, element] of [copy, ...copy.querySelectorAll('*')].entries()) {
     const style = getComputedStyle(originals[index]!);
-    element.setAttribute('style', PAINTED.map(name => `${name}:${style.getPropertyValue(name)}`).join(';'));
+    // Attributes, not a style: the page's policy lets nothing write styles.
+    for (const name of PAINTED) element.setAttribute(name, style.getPropertyValue(name));
+    element.removeAttribute('class');
     element.removeAttribute('tabindex');
   }
   const { width, height } = source.getBoundingClientRect();

@@ -7,8 +7,7 @@ export function pageHtml(webview: vscode.Webview, extension: vscode.Uri): string
   const file = (name: string) => webview.asWebviewUri(vscode.Uri.joinPath(extension, 'dist', name)).toString();
   const policy = [
     "default-src 'none'",
-    // The toolkit writes its components' styles into the page itself.
-    `style-src ${webview.cspSource} 'unsafe-inline'`,
+    `style-src ${webview.cspSource}`,
     `script-src 'nonce-${nonce}'`,
     // A picture of the plot is drawn from its own SVG before it is exported.
     'img-src data: blob:',
