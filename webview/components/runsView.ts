@@ -8,6 +8,7 @@ import retryIcon from '@vscode/codicons/src/icons/refresh.svg';
 import { element, setAttributes, setText } from '../dom.ts';
 import { counted } from '../format.ts';
 import { pngBase64, svgText } from '../picture.ts';
+import { PRINTED, plotLook } from '../plotLook.ts';
 import type {
   ChangedFiles,
   Outputs as OutputsMessage,
@@ -23,7 +24,7 @@ import { Button, Checkbox, Dropdown, TextField } from './controls.ts';
 import { Files } from './files.ts';
 import { MetricBar, metricName } from './metricBar.ts';
 import { Outputs } from './outputs.ts';
-import { Plot, type PlotLook, PRINTED } from './plot.ts';
+import { Plot } from './plot.ts';
 import { RunTable } from './runTable.ts';
 import { Splitter } from './splitter.ts';
 import { Timeline } from './timeline.ts';
@@ -236,7 +237,10 @@ export class RunsView {
 
   #plotPanel(): HTMLElement {
     const picture = (format: 'svg' | 'png') => async () => {
-      const data = format === 'svg' ? svgText(this.#plot.picture) : await pngBase64(this.#plot.picture);
+      const data =
+        format === 'svg'
+          ? svgText(this.#plot.picture, this.#plot.legend)
+          : await pngBase64(this.#plot.picture, this.#plot.legend);
       this.#actions.send({ type: 'exportPicture', format, data });
     };
     const csv = () =>
@@ -456,33 +460,4 @@ export class RunsView {
 function bestFirst(rows: readonly Row[], { metric }: Snapshot): Row[] {
   const sign = metric.choice.best === 'min' ? 1 : -1;
   return rows.filter(row => row.metric !== null).toSorted((a, b) => sign * (a.metric! - b.metric!));
-}
-
-/** As chosen, else over the parameter with most values, coloured by the next; logarithmic where values differ by far. */
-function plotLook(chosen: PlotChoice, { columns, rows, series }: Snapshot): PlotLook {
-  const values = (column: string) => new Set(rows.map(row => row.labels[columns.indexOf(column)])).size;
-  const byValues = columns.toSorted((a, b) => values(b) - values(a));
-  const known = chosen.x === PRINTED || chosen.x === 'run' || columns.includes(chosen.x);
-  const x = known ? chosen.x : (byValues[0] ?? 'run');
-  const others = byValues.filter(column => column !== x && values(column) > 1);
-  const color = columns.includes(chosen.color) || chosen.color === '' ? chosen.color : (others[0] ?? '');
-  const plotted =
-    x === PRINTED
-      ? series.flatMap(({ points }) => points.map(([, value]) => value))
-      : rows.flatMap(({ metric }) => (metric === null ? [] : [metric]));
-  const across = columns.includes(x) ? rows.map(row => Number(row.labels[columns.indexOf(x)])) : [];
-  return { x, color, logX: chosen.logX ?? isWide(across), logY: chosen.logY ?? isWide(plotted) };
-}
-
-const WIDE = 200;
-
-/** All above 0 and of very different sizes. */
-function isWide(values: readonly number[]): boolean {
-  let [low, high] = [Number.POSITIVE_INFINITY, 0];
-  for (const value of values) {
-    if (!(value > 0)) return false;
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-  }
-  return high / low > WIDE;
 }
