@@ -32,12 +32,13 @@ export async function runPass(group, pass, grep) {
   return results.map(result => ({ ...result, name: `${label}: ${result.name}` }));
 }
 
-/** `only` names one file of the folder. */
-function testFiles({ folder, only = '.test.ts' }) {
+/** `only` names one file of the folder, `except` some that are left out. */
+function testFiles({ folder, only = '.test.ts', except }) {
   if (!existsSync(inRoot(folder))) return [];
   return readdirSync(inRoot(folder), { recursive: true })
     .filter(name => name.endsWith(only))
     .map(name => path.join(folder, name))
+    .filter(file => !except?.test(file))
     .sort();
 }
 

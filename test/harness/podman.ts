@@ -26,7 +26,7 @@ export class PodmanService {
   }
 
   static async start(): Promise<PodmanService> {
-    const folder = mkdtempSync(path.join(tmpdir(), 'coppice-podman-'));
+    const folder = mkdtempSync(path.join(tmpdir(), 'podman-'));
     const log = openSync(path.join(folder, 'podman.log'), 'a');
     const service = spawn('unshare', ['--net', '--mount', '--', 'podman', ...flags(folder)], {
       stdio: ['ignore', log, log],
@@ -65,10 +65,11 @@ export class PodmanService {
   }
 }
 
+/** The path of the run root may have no more than 50 characters. */
 function flags(folder: string): string[] {
   const at = (name: string) => path.join(folder, name);
   return [
-    ...['--root', at('root'), '--runroot', at('run'), '--tmpdir', at('tmp'), '--storage-driver', 'overlay'],
+    ...['--root', at('root'), '--runroot', at('r'), '--tmpdir', at('tmp'), '--storage-driver', 'overlay'],
     ...['system', 'service', '--time=0', `unix://${at('podman.sock')}`],
   ];
 }

@@ -43,14 +43,23 @@ export function attached(
       resolve(socket);
     });
     request.once('response', response => {
-      response.resume();
-      reject(
-        Object.assign(new Error(`the daemon does not attach: ${response.statusCode}`), {
-          statusCode: response.statusCode,
-        }),
-      );
+      let said = '';
+      response.setEncoding('utf8').on('data', (text: string) => {
+        if (said.length < 2000) said += text;
+      });
+      response.once('end', () => reject(refused(response.statusCode, said)));
     });
     request.once('error', reject);
     request.end();
   });
+}
+
+function refused(statusCode: number | undefined, said: string): Error {
+  let message = said.trim();
+  try {
+    message = (JSON.parse(said) as { message?: string }).message ?? message;
+  } catch {
+    // Not every daemon answers in JSON.
+  }
+  return Object.assign(new Error(`the daemon does not attach: ${message}`), { statusCode });
 }

@@ -10,6 +10,9 @@ import { nameList, runInside } from './insideProgram.ts';
 import { Place } from './places.ts';
 import { fileEntry, normal, notAFolder, notThere, shown, type Tree } from './tree.ts';
 
+/** Of a container that runs the daemon shows its own files in these places. */
+const mountedFiles = new Set(['/etc/hostname', '/etc/hosts', '/etc/resolv.conf']);
+
 /** The kernel's numbers of errors that a rename answers. */
 const errors = { exdev: 18, enotdir: 20, eisdir: 21, enotempty: 39, eexist: 17 } as const;
 
@@ -38,19 +41,13 @@ export function containerFolders(sandbox: string, container: Docker.Container): 
     if (kind !== 'directory') return kind !== undefined;
     const tree = await below(real);
     const holds = (at: string): boolean =>
-      tree.children(at).some(entry => entry.type !== 'directory' || holds(entry.path));
+      tree.children(at).some(entry => (entry.type === 'directory' ? holds(entry.path) : !mountedFiles.has(entry.path)));
     return holds(real);
   }
 
   async function removeAll(real: string): Promise<void> {
     const tree = await below(real);
-    const names: string[] = [];
-    const collect = (at: string) => {
-      for (const entry of tree.children(at)) collect(entry.path);
-      names.push(at);
-    };
-    collect(real);
-    const code = await runInside(container, ['remove'], { input: nameList(names) });
+    const code = await runInside(container, ['remove'], { input: nameList(tree.deepestFirst(real)) });
     if (code !== 0 || (await holdsFiles(real)))
       throw new CoppiceError('conflict', `sandbox ${sandbox}: ${shown(real)} could not be removed whole`, {
         fix: 'Something writes to it, or it is in use; try again.',

@@ -32,7 +32,7 @@ export function diffTrees(before: Tree, after: Tree, from: string): readonly Dif
       return;
     }
     if (old) whole(before, 'D', old);
-    if (now) whole(after, 'A', now);
+    if (now && !isMountPoint(now, after)) whole(after, 'A', now);
   };
   const folders = (path: string) => {
     const names = new Map<string, [TreeEntry | undefined, TreeEntry | undefined]>();
@@ -43,6 +43,14 @@ export function diffTrees(before: Tree, after: Tree, from: string): readonly Dif
   pair(old, now);
   return entries;
 }
+
+const mountPoints = new Set(['/dev', '/etc', '/proc', '/run', '/sys']);
+
+/** Podman makes a folder for what it mounts where the image has none. */
+const isMountPoint = (entry: TreeEntry, tree: Tree): boolean =>
+  mountPoints.has(entry.path) &&
+  entry.type === 'directory' &&
+  tree.children(entry.path).every(child => child.path === '/run/secrets');
 
 function differs(old: TreeEntry, now: TreeEntry): boolean {
   if (old.mode !== now.mode || old.uid !== now.uid || old.gid !== now.gid) return true;

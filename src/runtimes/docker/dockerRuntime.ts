@@ -140,6 +140,7 @@ export class DockerRuntime implements Runtime {
       const data = imageData(image);
       const rest = others.filter(other => other.uuid !== image.uuid).map(imageData);
       if (!rest.some(other => other.id === data.id)) await this.#places.drop(data.id);
+      await Promise.all([...this.#behind]);
       await this.#images.removeTag(image.uuid);
       return bytesOfItsOwn(data, rest);
     });
@@ -238,7 +239,7 @@ export class DockerRuntime implements Runtime {
         ...(daemon.podman || !main ? [] : inImage.filter(name => !(name in main.env))),
       ],
       WorkingDir: main?.cwd ?? '/',
-      User: main?.user ?? (main ? '' : '0:0'),
+      User: main?.user ?? '',
       // A network that is joined brings its name along.
       ...(network.mode.includes(':') || network.mode === 'host' ? {} : { Hostname: spec.hostname }),
       Labels: names.labels(main && !spec.id.startsWith('sb-') ? 'run' : 'sandbox', spec.id),

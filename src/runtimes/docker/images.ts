@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { ImageConfig } from '../../protocol/schemas/images.ts';
@@ -22,6 +23,9 @@ export interface Layer {
 }
 
 export const imageData = (image: RuntimeImage): DockerImageData => image.data as DockerImageData;
+
+const removalAttempts = 20;
+const removalMs = 100;
 
 /** The daemon refuses the 125th layer. */
 const mostLayers = 100;
@@ -116,7 +120,15 @@ export class Images {
       repo: this.#names().repository,
       tag: making.tag,
       pause: options.alive === true,
-      ...(daemon.podman ? { changes: asChanges(config, new Set(Object.keys(options.env ?? {}))) } : {}),
+      ...(daemon.podman
+        ? {
+            changes: asChanges(
+              config,
+              new Set(Object.keys(options.env ?? {})),
+              (await container.inspect()).Config.User,
+            ),
+          }
+        : {}),
     };
     const { Id } = (await container.commit({ _query: query, _body: config } as object)) as { Id: string };
     const id = withAlgorithm(Id);
@@ -190,13 +202,22 @@ export class Images {
     await this.remove(this.#names().image(tag));
   }
 
-  /** By a name of ours alone: what else has a name for it keeps it. */
+  /**
+   * By a name of ours alone: what else has a name for it keeps it. Podman's force would take the containers along, also those
+   * of others; so there it is waited until none of ours uses it any more.
+   */
   async remove(name: string): Promise<void> {
-    const { api } = await this.#connection.daemon();
-    try {
-      await api.getImage(name).remove({ force: true });
-    } catch (error) {
-      if ((error as { statusCode?: number }).statusCode !== 404) throw error;
+    const { api, podman } = await this.#connection.daemon();
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await api.getImage(name).remove({ force: !podman });
+        return;
+      } catch (error) {
+        const { statusCode } = error as { statusCode?: number };
+        if (statusCode === 404) return;
+        if (!podman || attempt >= removalAttempts) throw error;
+      }
+      await pause(removalMs);
     }
   }
 }
@@ -252,17 +273,24 @@ function cleanConfig(
   };
 }
 
-/** The same as lines of a Dockerfile, which is all that Podman takes; `only` of these variables. */
-export function asChanges(config: Partial<Docker.ImageInspectInfo['Config']>, only?: ReadonlySet<string>): string[] {
+/**
+ * The same as lines of a Dockerfile, which is all that Podman takes; `only` of these variables. What is empty is said too, or
+ * the container's own would be kept.
+ */
+export function asChanges(
+  config: Partial<Docker.ImageInspectInfo['Config']>,
+  only?: ReadonlySet<string>,
+  ranAs = '',
+): string[] {
   const variables = (config.Env ?? []).map(entry => entry.split(/=(.*)/s) as [string, string]);
   return [
     ...Object.entries(config.Labels ?? {}).map(([name, value]) => `LABEL ${quoted(name)}=${quoted(value)}`),
     ...variables
       .filter(([name, value]) => (only?.has(name) ?? true) && !/[\n\r]/.test(value))
       .map(([name, value]) => `ENV ${name}=${value === '' ? '' : quoted(value)}`),
-    ...(config.User ? [`USER ${config.User}`] : []),
-    ...(config.WorkingDir ? [`WORKDIR ${config.WorkingDir}`] : []),
-    ...(config.Entrypoint?.length ? [`ENTRYPOINT ${JSON.stringify(config.Entrypoint)}`] : []),
+    ...(config.User || ranAs ? [`USER ${config.User || 'root'}`] : []),
+    `WORKDIR ${config.WorkingDir || '/'}`,
+    `ENTRYPOINT ${JSON.stringify(config.Entrypoint ?? [])}`,
     ...(config.Cmd?.length ? [`CMD ${JSON.stringify(config.Cmd)}`] : []),
   ];
 }

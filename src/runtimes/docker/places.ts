@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type Docker from 'dockerode';
 import { type Extract, extract } from 'tar-stream';
-import type { Connection } from './connect/connection.ts';
+import { type Connection, isPodman } from './connect/connection.ts';
 import { DaemonTar } from './daemonTar.ts';
 import type { Names } from './names.ts';
 import { notAFolder, notThere, readEntries, shown, Tree, type TreeEntry } from './tree.ts';
@@ -116,9 +116,13 @@ export class Place {
     }
   }
 
+  /** Podman takes a path for a pattern. */
+  #asked(path: string): string {
+    return isPodman(this.container) ? shown(path).replace(/[*?[\\]/g, '\\$&') : shown(path);
+  }
+
   async archive(path: string): Promise<Readable> {
-    const name = shown(path);
-    const stream = path === '/' ? this.container.export() : this.container.getArchive({ path: name });
+    const stream = path === '/' ? this.container.export() : this.container.getArchive({ path: this.#asked(path) });
     const tar = new DaemonTar();
     pipeline((await stream) as Readable, tar).catch(error => tar.destroy(error as Error));
     return tar;
@@ -153,7 +157,7 @@ export class Place {
 
   async #stat(path: string): Promise<string | undefined> {
     try {
-      const answer = (await this.container.infoArchive({ path: shown(path) })) as unknown as {
+      const answer = (await this.container.infoArchive({ path: this.#asked(path) })) as unknown as {
         headers: Record<string, string | undefined>;
       };
       return answer.headers['x-docker-container-path-stat'];

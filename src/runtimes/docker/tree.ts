@@ -56,6 +56,12 @@ export class Tree {
     return (this.#children.get(path) ?? []).map(name => this.#entries.get(`${start}/${name}`)!);
   }
 
+  /** A name and all below it, in the order in which they can be removed. */
+  deepestFirst(path: string): string[] {
+    if (!this.#entries.has(path)) return [];
+    return [...this.children(path).flatMap(entry => this.deepestFirst(entry.path)), path];
+  }
+
   #add(entry: TreeEntry): void {
     if (!this.#entries.has(entry.path)) {
       const parent = posix.dirname(entry.path);

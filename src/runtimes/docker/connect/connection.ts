@@ -16,6 +16,10 @@ export interface Daemon {
   readonly architecture: string;
 }
 
+/** Connections that lead to Podman, for who has but a container of one. */
+const podmans = new WeakSet<object>();
+export const isPodman = (container: Docker.Container): boolean => podmans.has(container.modem);
+
 /** The oldest API that has everything that is asked of it: Docker 19.03. */
 const oldestApi = 1.4;
 const answerMs = 20_000;
@@ -77,10 +81,12 @@ export class Connection {
       const version = (await answer(api.version())) as unknown as Version;
       const tooOld = ageOf(version, endpoint);
       if (tooOld) throw unavailable(tooOld);
+      const podman = (version.Components ?? []).some(({ Name }) => /podman/i.test(Name));
+      if (podman) podmans.add(api.modem);
       return {
         api,
         endpoint,
-        podman: (version.Components ?? []).some(({ Name }) => /podman/i.test(Name)),
+        podman,
         version: version.Version,
         architecture: version.Arch,
       };
