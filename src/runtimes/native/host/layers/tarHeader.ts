@@ -19,7 +19,7 @@ export interface TarEntry {
   readonly packedSize: number;
   /** How it says where its pieces are; undefined: it has no holes. */
   readonly sparse: 'old' | 'listed' | 'map' | undefined;
-  readonly segments: readonly Segment[] | undefined;
+  readonly segments: Segment[] | undefined;
   readonly xattrs: readonly (readonly [name: string, value: Buffer])[];
 }
 

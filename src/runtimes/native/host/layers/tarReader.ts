@@ -1,6 +1,6 @@
 import { TarError } from './tarError.ts';
 import { entryOf, type Overrides, overridesOf, type TarEntry } from './tarHeader.ts';
-import { extensionMore, extensionSegments, MapReader, oldSegments, type Segment } from './tarSparse.ts';
+import { extendSegments, extensionMore, MapReader, oldSegments, type Segment } from './tarSparse.ts';
 
 /** What a tar's entries go to, one after another. */
 export interface TarSink {
@@ -33,7 +33,7 @@ export class TarReader {
   #left = 0;
   #padding = 0;
   /** Of the file that is being read: its pieces, the one being read, and how far. */
-  #segments: readonly Segment[] = [];
+  #segments: Segment[] = [];
   #segment = 0;
   #within = 0;
   #map: MapReader | undefined;
@@ -106,7 +106,7 @@ export class TarReader {
   /** GNU's old sparse files: blocks of more pieces follow the header. */
   #takeExtension(chunk: Buffer, from: number): number {
     return this.#takeBlock(chunk, from, block => {
-      this.#segments = extensionSegments(this.#segments, block, this.#entry!.size);
+      extendSegments(this.#segments, block, this.#entry!.size);
       if (!extensionMore(block, false)) this.#begin();
     });
   }

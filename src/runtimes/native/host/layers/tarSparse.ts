@@ -11,13 +11,16 @@ const mostSegments = 1 << 20;
 const extensionEntries = 21;
 
 /** Of GNU's old format: four in the header itself, more in blocks behind it. */
-export function oldSegments(header: Buffer, size: number): readonly Segment[] {
-  return readSegments([], header, 386, 4, size);
+export function oldSegments(header: Buffer, size: number): Segment[] {
+  const segments: Segment[] = [];
+  addSegments(segments, header, 386, 4, size);
+  return segments;
 }
 
-export function extensionSegments(before: readonly Segment[], block: Buffer, size: number): readonly Segment[] {
-  if (before.length > mostSegments) throw tooMany();
-  return readSegments(before, block, 0, extensionEntries, size);
+/** Adds what such a block says. */
+export function extendSegments(segments: Segment[], block: Buffer, size: number): void {
+  if (segments.length > mostSegments) throw tooMany();
+  addSegments(segments, block, 0, extensionEntries, size);
 }
 
 export function extensionMore(block: Buffer, header: boolean): boolean {
@@ -25,7 +28,7 @@ export function extensionMore(block: Buffer, header: boolean): boolean {
 }
 
 /** What `GNU.sparse.map` (0.1), or `offset` and `numbytes` in turn (0.0), say. */
-export function listedSegments(numbers: readonly string[], size: number): readonly Segment[] {
+export function listedSegments(numbers: readonly string[], size: number): Segment[] {
   if (numbers.length % 2 !== 0) throw new TarError('a list of pieces is broken');
   const segments: Segment[] = [];
   for (let at = 0; at < numbers.length; at += 2)
@@ -36,7 +39,7 @@ export function listedSegments(numbers: readonly string[], size: number): readon
 /** Reads the list of pieces at the beginning of a file's content: decimal numbers, a line each, how many first. */
 export class MapReader {
   bytes = 0;
-  segments: readonly Segment[] | undefined;
+  segments: Segment[] | undefined;
   readonly #size: number;
   readonly #found: Segment[] = [];
   #line = '';
@@ -80,21 +83,13 @@ export class MapReader {
   }
 }
 
-function readSegments(
-  before: readonly Segment[],
-  block: Buffer,
-  from: number,
-  count: number,
-  size: number,
-): readonly Segment[] {
-  const segments = [...before];
+function addSegments(segments: Segment[], block: Buffer, from: number, count: number, size: number): void {
   for (let index = 0; index < count; index++) {
     const at = from + index * 24;
     // An empty field ends the list.
     if (block[at] === 0) break;
     addSegment(segments, numberOf(block, at, 12), numberOf(block, at + 12, 12), size);
   }
-  return segments;
 }
 
 function addSegment(segments: Segment[], offset: number, length: number, size: number): void {

@@ -75,7 +75,10 @@ export class UnpackedTree implements TarSink {
     this.#root = new LinuxRootedFolder(fd);
     this.#path = fs.readlinkSync(byDescriptor(fd), { encoding: 'buffer' }).toString('latin1');
     this.#layer = options.layer;
-    this.#folders = new HeldFolders(this.#root, this.#path, place => this.implied.add(place));
+    this.#folders = new HeldFolders(this.#root, this.#path, place => {
+      this.implied.add(place);
+      this.#count(blockBytes);
+    });
     const disk = fs.statfsSync(folder);
     this.#reserve = { bytes: Math.min(1 << 30, (disk.blocks * disk.bsize) / 50), files: disk.files / 100 };
   }
