@@ -113,6 +113,8 @@ function environment(pass, place) {
   return {
     ...env,
     TMPDIR: place.temporary,
+    // npm and compilers would keep theirs in the temporary folder.
+    NODE_DISABLE_COMPILE_CACHE: '1',
     // A test that forgets to make a home of its own shows up as a leak and not in the developer's.
     COPPICE_HOME: path.join(place.temporary, 'nobodys-home'),
     COPPICE_TEST_RESULTS: place.results,

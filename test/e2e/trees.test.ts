@@ -78,8 +78,9 @@ test('walkthrough, a kept install, back, a shell that is kept', { timeout: 180_0
 
   await t.test('a shell goes on when the window is reloaded', async () => {
     await editor.command('Coppice: Open Shell in Sandbox');
-    await terminalText(editor, '# ');
-    await page.locator('.terminal-wrapper.active .xterm').click();
+    // The one before is shown until this one is.
+    const fresh = page.locator('.terminal-wrapper.active .xterm').filter({ hasNotText: 'kept as' });
+    await fresh.filter({ hasText: '# ' }).click();
     await page.keyboard.type('echo before-$((40 + 2))\n');
     await terminalText(editor, 'before-42');
     await editor.open();

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export async function eventually<T>(
   what: string,
   ask: () => T | Promise<T>,
-  seconds = 10,
+  seconds = 30,
 ): Promise<Exclude<T, undefined | false>> {
   for (const deadline = Date.now() + seconds * 1000; ; await sleep(20)) {
     const answer = await ask();
