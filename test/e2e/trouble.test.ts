@@ -68,5 +68,8 @@ test('a machine on which nothing can run: the cause, the cure, and the doctor sa
   await page.getByRole('treeitem', { name: 'Check the Engine' }).first().click();
   await page.locator('.view-lines').getByText('Runtime native').waitFor();
   await page.locator('.view-lines').getByText('✘').first().waitFor();
+  // The trial run that failed went from one group to the other.
+  await page.getByRole('treeitem', { name: 'Finished operations, 1' }).waitFor();
+  await page.getByRole('treeitem', { name: /^Waiting operations/ }).waitFor({ state: 'detached' });
   await editor.screenshot('trouble-no-runtime-doctor');
 });

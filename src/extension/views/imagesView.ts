@@ -6,7 +6,7 @@ import type { EngineConnection } from '../engineConnection.ts';
 import { EngineTree, type Row } from './engineTree.ts';
 import { hasFailed, imageContext, imageIcon, imageTooltip } from './imageItem.ts';
 import { age, byteSize, imageName, shortId } from './labels.ts';
-import { type ItemRow, RowGroup } from './rowGroup.ts';
+import { type ItemRow, RowGroup, sameRows } from './rowGroup.ts';
 import { refuseWithoutRuntime } from './runtimeTrouble.ts';
 
 const STEP = 100;
@@ -49,10 +49,10 @@ export class ImagesView extends EngineTree {
     const { image, change } = event;
     const home = image.tag === null ? this.#recent : this.#tagged;
     const other = home === this.#tagged ? this.#recent : this.#tagged;
-    const before = this.roots().length;
+    const before = this.roots();
     const left = other.remove(image.uuid);
     const effect = change === 'removed' ? (home.remove(image.uuid) ? 'group' : 'none') : home.put(image);
-    if (this.roots().length !== before) {
+    if (!sameRows(this.roots(), before)) {
       this.rootsChanged();
       return;
     }

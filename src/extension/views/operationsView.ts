@@ -19,7 +19,7 @@ import {
   runningTime,
   shortId,
 } from './labels.ts';
-import { type ItemRow, RowGroup } from './rowGroup.ts';
+import { type ItemRow, RowGroup, sameRows } from './rowGroup.ts';
 
 const LIVE_LIMIT = 1000;
 const STEP = 100;
@@ -99,10 +99,10 @@ export class OperationsView extends EngineTree {
     if (event.topic !== 'operation') return;
     const { operation } = event;
     const home = this.#groups[operationGroup(operation)];
-    const before = this.roots().length;
+    const before = this.roots();
     const left = Object.values(this.#groups).filter(group => group !== home && group.remove(operation.operation_id));
     const effect = home.put(operation, home === this.#groups.finished ? this.#limit : undefined);
-    if (this.roots().length !== before) {
+    if (!sameRows(this.roots(), before)) {
       this.rootsChanged();
       return;
     }

@@ -100,3 +100,6 @@ export class RowGroup<V, R extends ItemRow<V>> implements Row {
     this.#rows = [...this.#byKey.values()].sort(this.#shape.order);
   }
 }
+
+export const sameRows = (rows: readonly Row[], others: readonly Row[]): boolean =>
+  rows.length === others.length && rows.every((row, index) => row === others[index]);
