@@ -44,7 +44,7 @@ export interface CoppiceExtension {
   readonly connection: EngineConnection;
   readonly images: vscode.TreeDataProvider<Row>;
   readonly lineage: LineageView;
-  readonly operations: vscode.TreeDataProvider<Row>;
+  readonly operations: OperationsView;
   readonly files: FilesView;
   readonly sync: WorkspaceSync;
   readonly statusBar: StatusBar;

@@ -65,10 +65,7 @@ describe('Images', () => {
     assert.equal(await vscode.env.clipboard.readText(), row.image.uuid);
     await vscode.commands.executeCommand('coppice.showLineage', row);
     const { lineage } = await extension.activate();
-    assert.deepEqual(
-      lineage.selection.map(selected => selected.id),
-      [`lineage:${row.image.uuid}`],
-    );
+    await eventually('it is selected', async () => lineage.selection[0]?.id === `lineage:${row.image.uuid}`);
   });
 });
 
