@@ -95,11 +95,15 @@ test('walkthrough, a kept install, back, a shell that is kept', { timeout: 180_0
     await terminalText(editor, 'pruned');
     await terminalText(editor, 'Keep what was changed as an image?');
     await page.keyboard.press('d');
+    // The focus leaves a terminal that closes; a palette opened before would close with it.
+    await page.getByText('before-42').first().waitFor({ state: 'hidden' });
+    await page.waitForTimeout(500);
   });
 
   await t.test('the import picker says what is here', async () => {
     await editor.command('Coppice: Import Image…');
     await page.getByText('already here').first().waitFor();
+    await page.waitForTimeout(300); // It fades in.
     await editor.screenshot('trees-10-import');
     await page.keyboard.press('Escape');
   });
@@ -107,6 +111,7 @@ test('walkthrough, a kept install, back, a shell that is kept', { timeout: 180_0
   await t.test('clean-up shows what would go, and how much', async () => {
     await editor.command('Coppice: Clean Up Images…');
     await page.getByText('All without a tag').waitFor();
+    await page.waitForTimeout(300);
     await editor.screenshot('trees-11-clean-up');
     await page.keyboard.press('Escape');
   });
