@@ -2,6 +2,7 @@ import type { AnyCommand } from './command.ts';
 import { apply } from './commands/apply.ts';
 import { branch } from './commands/branch.ts';
 import { branches } from './commands/branches.ts';
+import { build } from './commands/build.ts';
 import { cancel } from './commands/cancel.ts';
 import { cat } from './commands/cat.ts';
 import { checkout } from './commands/checkout.ts';
@@ -47,6 +48,7 @@ export const commands: readonly AnyCommand[] = [
   run,
   shell,
   importImage,
+  build,
   exportImage,
   images,
   inspect,

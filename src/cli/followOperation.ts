@@ -24,7 +24,7 @@ export async function operationEnd(client: EngineClient, id: string, truncateAt:
 export async function followOperation(
   client: EngineClient,
   id: string,
-  terminal: Terminal,
+  terminal: Pick<Terminal, 'out' | 'err'>,
   only?: StreamName,
 ): Promise<OperationResult> {
   const end = operationEnd(client, id);

@@ -12,6 +12,7 @@ import { doctorVerbs } from './doctor/doctorVerbs.ts';
 import { EventBus } from './eventBus.ts';
 import { FileStore } from './files/fileStore.ts';
 import { guide } from './guides/guides.ts';
+import { Build } from './images/build.ts';
 import { exportImage } from './images/exportImage.ts';
 import { HostDrift } from './images/hostDrift.ts';
 import { ImageRemoval } from './images/imageRemoval.ts';
@@ -172,6 +173,14 @@ export class Engine {
       ...imageVerbs(
         this.#images,
         importImage,
+        new Build({
+          images: this.#images,
+          operations: this.#operations,
+          runtimes,
+          spools: this.#spools,
+          importImage,
+          discard,
+        }),
         new RegistryAuth(credentials, settings.environment),
         this.#operations,
         this.#drift,

@@ -15,6 +15,8 @@ type HostPath =
   | 'target'
   /** A source as `import_image` takes it: fenced when it is a path. */
   | 'source'
+  /** A file that the verb's `context` holds unless it is absolute; left out, the one that is meant all the same. */
+  | 'dockerfile'
   /** Only a name for a folder, whose branch is the default: the agent's own folder unless it says otherwise. */
   | 'workspace';
 
@@ -27,6 +29,7 @@ const HOST_PATHS: { readonly [V in VerbName]?: { readonly [field: string]: HostP
   download: { destination: 'target' },
   import_image: { registry_url: 'source' },
   export_image: { destination: 'target' },
+  build: { context: 'reached', dockerfile: 'dockerfile' },
   branch: { workspace: 'workspace' },
   checkout: { workspace: 'workspace' },
   rollback: { workspace: 'workspace' },
@@ -52,7 +55,7 @@ export function withHostPaths(
 ): Record<string, unknown> {
   const checked: Record<string, unknown> = { ...input };
   for (const [field, use] of Object.entries(HOST_PATHS[verb] ?? {})) {
-    const value = input[field];
+    const value = use === 'dockerfile' ? dockerfileOf(input[field], checked.context) : input[field];
     if (value === undefined && DEFAULTED.has(use) && fence.home !== undefined) checked[field] = fence.home;
     // What is no path at all is refused by the engine, with its own words.
     if (typeof value !== 'string' || value === '') continue;
@@ -60,6 +63,13 @@ export function withHostPaths(
     if (use === 'target' && /[\\/]$/.test(value)) checked[field] += path.sep;
   }
   return checked;
+}
+
+/** Where it leads is checked too: errors quote its lines. */
+function dockerfileOf(value: unknown, context: unknown): unknown {
+  if (typeof context !== 'string') return value;
+  if (value === undefined) return path.join(context, 'Dockerfile');
+  return typeof value === 'string' && value !== '' ? path.resolve(context, value) : value;
 }
 
 function insideSource(fence: Fence, field: string, text: string): string {

@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'runtime_unavailable'
   | 'unsupported'
   | 'import_failed'
+  | 'build_failed'
   | 'registry_image_not_found'
   | 'registry_tag_not_found'
   | 'registry_unauthorized'

@@ -19,6 +19,7 @@ export const verbSchemas = {
   cancel_operation: { input: operations.cancelOperationInput, result: operations.cancelOperationResult },
 
   import_image: { input: images.importImageInput, result: images.importImageResult },
+  build: { input: images.buildInput, result: images.buildResult },
   registry_auth: { input: images.registryAuthInput, result: images.registryAuthResult },
   export_image: { input: images.exportImageInput, result: images.exportImageResult },
   list_images: { input: images.listImagesInput, result: images.listImagesResult },

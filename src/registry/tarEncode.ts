@@ -4,7 +4,9 @@ export interface TarHeader {
   /** Byte path: a character a byte. */
   readonly name: string;
   /** Default: a file. */
-  readonly type?: 'file' | 'directory';
+  readonly type?: 'file' | 'directory' | 'link';
+  /** Where a link leads: a character a byte. */
+  readonly link?: string;
   readonly mode?: number;
   readonly size?: number;
   /** Seconds. */
@@ -16,12 +18,17 @@ export const TAR_BLOCK = 512;
 const LARGEST_OCTAL = 0o77777777777;
 
 export function encodeHeader(header: TarHeader): Buffer {
-  const { name, size = 0 } = header;
+  const { name, size = 0, link = '' } = header;
   const records: [string, string][] = [];
-  if (name.length > 100 || /[^\0-\x7f]/.test(name)) records.push(['path', name]);
-  const block = ustar(name, header.type === 'directory' ? '5' : '0', header.mode ?? 0o644, size, header.mtime ?? 0);
+  if (saysTooLittle(name)) records.push(['path', name]);
+  if (saysTooLittle(link)) records.push(['linkpath', link]);
+  const block = ustar(name, types[header.type ?? 'file'], header.mode ?? 0o644, size, header.mtime ?? 0, link);
   return records.length === 0 ? block : Buffer.concat([encodePax(records), block]);
 }
+
+const types = { file: '0', link: '2', directory: '5' } as const;
+
+const saysTooLittle = (name: string): boolean => name.length > 100 || /[^\0-\x7f]/.test(name);
 
 /** A header of records for the entry behind it, its content and all. */
 export function encodePax(records: readonly (readonly [key: string, value: string])[]): Buffer {
@@ -36,7 +43,7 @@ export function tarPadding(size: number): Buffer {
 
 export const TAR_END = Buffer.alloc(2 * TAR_BLOCK);
 
-function ustar(name: string, type: string, mode: number, size: number, mtime: number): Buffer {
+function ustar(name: string, type: string, mode: number, size: number, mtime: number, link = ''): Buffer {
   const block = Buffer.alloc(TAR_BLOCK);
   block.write(name.slice(0, 100), 0, 'latin1');
   block.write(octal(mode, 8), 100);
@@ -46,6 +53,7 @@ function ustar(name: string, type: string, mode: number, size: number, mtime: nu
   block.write(octal(Math.max(0, Math.floor(mtime)), 12), 136);
   block.write('        ', 148);
   block.write(type, 156);
+  block.write(link.slice(0, 100), 157, 'latin1');
   block.write('ustar\0' + '00', 257);
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);

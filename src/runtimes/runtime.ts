@@ -1,8 +1,11 @@
 import type { Readable } from 'node:stream';
+import type { CoppiceError } from '../protocol/errors.ts';
 import type { StreamName } from '../protocol/events.ts';
 import type { DiffEntry, FileEntry } from '../protocol/schemas/files.ts';
 import type { ImageConfig } from '../protocol/schemas/images.ts';
 import type { OciImage } from '../registry/ociImage.ts';
+import type { BuildPlan } from './dockerfile/buildPlan.ts';
+import type { Dockerignore } from './dockerfile/dockerignore.ts';
 
 /**
  * The port between the engine and what really runs containers. A runtime keeps no records of its own beyond what it
@@ -13,6 +16,8 @@ export interface Runtime {
   probe(): Promise<Probe>;
   /** Makes an image out of a source. Nothing half-made stays when it fails or is aborted. */
   importImage(source: ImageSource, options: ImportOptions): Promise<ImportedImage>;
+  /** Makes an image of a Dockerfile. Begins at once. Not there: this runtime builds none. */
+  build?(spec: BuildSpec): RuntimeBuild;
   /** Cheap identity of a source as it is now, to tell `already here` and `drifted`; undefined when it cannot be told cheaply. */
   identify(source: ImageSource): Promise<string | undefined>;
   /** Bytes that an image adds to its parent. */
@@ -93,6 +98,48 @@ export interface ImportedImage {
   readonly digest: string;
   /** What of it is not as its source says, a sentence each: for the user to read beside the result. */
   readonly notes?: readonly string[];
+}
+
+export interface BuildSpec {
+  readonly uuid: string;
+  /** `op-…`: what made it, for labels. */
+  readonly operation: string;
+  /** A folder of this machine, and what of it is left out. */
+  readonly context: string;
+  readonly ignore: Dockerignore;
+  readonly plan: BuildPlan;
+  /** Images of ours by the names that the Dockerfile has for them. */
+  readonly images: ReadonlyMap<string, RuntimeImage>;
+  readonly args: Readonly<Record<string, string>>;
+  readonly noCache: boolean;
+  readonly spool: ProcessSpec['spool'];
+  readonly signal: AbortSignal;
+  readonly progress: ImportOptions['progress'];
+}
+
+export interface RuntimeBuild extends Pick<RuntimeProcess, 'onOutput'> {
+  /** Rejects when it was aborted or the daemon is gone. Nothing half-made stays in any case. */
+  readonly ended: Promise<BuildEnd>;
+}
+
+export interface BuildEnd {
+  /** Those that were begun; of a build that failed, the last one is where. */
+  readonly steps: readonly BuildStep[];
+  /** Bytes in the spool: all goes to one stream, in the order in which it came. */
+  readonly output: StreamEnd;
+  readonly result: Omit<ImportedImage, 'digest'> | BuildFailure;
+}
+
+export interface BuildStep {
+  /** As it is written, on one line. */
+  readonly command: string;
+  readonly cached: boolean;
+}
+
+export interface BuildFailure {
+  readonly error: CoppiceError;
+  /** Of the command that failed, where one did. */
+  readonly exitCode: number | null;
 }
 
 export interface ExportedLayer {

@@ -1,10 +1,11 @@
 import type { ImageView, LineageEdge, Removal } from '../protocol/schemas/images.ts';
-import { listText } from './operations.ts';
+import { listText, stepLine } from './operations.ts';
 import { ADDS, READS, REMOVES, SETS, type Verbs } from './verb.ts';
 import { humanSize, oneLine, plural } from './wording.ts';
 
 type ImageVerb =
   | 'import_image'
+  | 'build'
   | 'export_image'
   | 'registry_auth'
   | 'list_images'
@@ -35,6 +36,29 @@ export const imageVerbs: Verbs<ImageVerb> = {
         ...(result.operation_id === null ? [] : [`operation ${result.operation_id}`]),
         ...(result.checked ? [] : ['the source could not be asked; this is the local one']),
         ...(result.error ? [`error ${result.error.code}: ${result.error.message}`] : []),
+        ...(result.error?.fix ? [`fix: ${result.error.fix}`] : []),
+        ...result.hints.map(hint => `hint: ${hint}`),
+      ].join('\n'),
+  },
+  build: {
+    title: 'Build a Dockerfile',
+    description:
+      'Builds the Dockerfile of a folder into an image whose parent is the image it was built on. FROM takes names in a ' +
+      'registry (what is not here is imported), and images of Coppice: tag:NAME, branch:NAME or a UUID. Only the docker ' +
+      'runtime builds; elsewhere use run with steps. A failure names step, command and exit code; read_output has all of ' +
+      'it. build_args are no place for secrets.',
+    annotations: { ...ADDS, openWorld: true },
+    core: false,
+    render: result =>
+      [
+        `image ${result.image ?? (result.error ? '(none)' : '(being built)')}${tagText(result.tag)} ${result.status}`,
+        `operation ${result.operation_id}`,
+        ...(result.parent === null ? [] : [`parent ${result.parent}`]),
+        ...result.steps.map(stepLine),
+        ...(result.error ? [`error ${result.error.code}: ${result.error.message}`] : []),
+        ...(typeof result.error?.data?.output === 'string' && result.error.data.output !== ''
+          ? ['its last lines:', result.error.data.output]
+          : []),
         ...(result.error?.fix ? [`fix: ${result.error.fix}`] : []),
         ...result.hints.map(hint => `hint: ${hint}`),
       ].join('\n'),

@@ -124,8 +124,9 @@ function imageLines(operation: OperationResult): string[] {
   return [`result_image ${result} (new, made from ${image})`];
 }
 
-function stepLine(step: StepResult): string {
-  return `step exit ${step.exit_code ?? '?'} image ${step.image} · ${oneLine(step.command, 100)}`;
+export function stepLine(step: StepResult): string {
+  const image = step.image === null ? '' : ` image ${step.image}`;
+  return `step exit ${step.exit_code ?? '?'}${image}${step.cached ? ' cached' : ''} · ${oneLine(step.command, 100)}`;
 }
 
 function streamLines(operation: OperationResult, stream: 'stdout' | 'stderr'): string[] {

@@ -401,7 +401,7 @@ describe('steps', () => {
       'ls failed',
     );
     assert.equal(await succeeds('cat /a /half', { image: result.result_image! }), 'a\nhalf\n');
-    assert.equal(await succeeds('cat /a', { image: result.steps![0]!.image }), 'a\n');
+    assert.equal(await succeeds('cat /a', { image: result.steps![0]!.image! }), 'a\n');
   });
 });
 

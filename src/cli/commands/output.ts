@@ -108,7 +108,13 @@ export function operationFields(operation: OperationResult, channel: Channel): r
       ['kept', operation.kind === 'run' ? (operation.disposable ? 'no' : 'yes') : null],
       ['state', operation.directory_state_id],
       ...(operation.steps ?? []).map(
-        step => ['steps', `${step.image}  exit ${step.exit_code ?? '?'}  ${oneLine(step.command, 200)}`] as const,
+        step =>
+          [
+            'steps',
+            [step.image, step.cached ? 'cached' : `exit ${step.exit_code ?? '?'}`, oneLine(step.command, 200)]
+              .filter(part => part !== null)
+              .join('  '),
+          ] as const,
       ),
       ['created', `${humanAge(operation.created_at)}  (${operation.created_at}, by ${operation.client})`],
       ['took', operation.duration_ms === null ? null : humanDuration(operation.duration_ms)],

@@ -13,6 +13,7 @@ import { type Context, defineCommand, type Line, type Options } from '../command
 import { EXIT, exitCodeOfOperation } from '../exitCode.ts';
 import { followOperation, operationEnd } from '../followOperation.ts';
 import { inWordsOfTheLine } from '../lineWords.ts';
+import { withOwnValue } from '../ownValue.ts';
 import { numberOption, pairsOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
 import { fullState } from '../references.ts';
@@ -191,20 +192,13 @@ export function executionInput(
     secrets: pairsOption(
       command,
       'secret',
-      given.secret.map(secret => withOwnValue(secret, context.env)),
+      given.secret.map(secret => withOwnValue('secret', secret, context.env)),
     ),
     ...(given.cwd === undefined ? {} : { cwd: given.cwd }),
     ...(given.user === undefined ? {} : { user: given.user }),
     ...(given.network === undefined ? {} : { network: given.network as 'nat' }),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
   };
-}
-
-function withOwnValue(secret: string, env: NodeJS.ProcessEnv): string {
-  if (secret.includes('=')) return secret;
-  const value = env[secret];
-  if (value === undefined) throw new UsageError(`--secret ${secret}: your environment has no such variable`);
-  return `${secret}=${value}`;
 }
 
 type LaidOver = Pick<VerbInput<'run'>, 'files' | 'directory_state_id' | 'cwd'>;
@@ -296,7 +290,12 @@ function printEnd(operation: OperationResult, channel: Channel, tag: string | un
       `${channel.style('red', 'coppice:')} ${operation.error.message}. ${operation.error.fix ?? ''}`.trimEnd(),
     );
   for (const step of operation.steps ?? [])
-    channel.line(channel.style('dim', `  ${shortId(step.image)}  exit ${step.exit_code ?? '?'}  ${step.command}`));
+    channel.line(
+      channel.style(
+        'dim',
+        `  ${step.image === null ? '' : `${shortId(step.image)}  `}exit ${step.exit_code ?? '?'}  ${step.command}`,
+      ),
+    );
   if (channel.isTerminal)
     for (const hint of operation.hints) channel.line(channel.style('dim', `hint: ${inWordsOfTheLine(hint)}`));
 }

@@ -1,23 +1,26 @@
 import type { Handlers } from '../call.ts';
 import type { Operations } from '../operations/operations.ts';
 import { time } from '../operations/operationVerbs.ts';
+import type { Build } from './build.ts';
 import type { HostDrift } from './hostDrift.ts';
 import type { ImageStore } from './imageStore.ts';
 import type { ImportImage } from './importImage.ts';
 import { lineageOf } from './lineage.ts';
 import type { RegistryAuth } from './registryAuth.ts';
 
-type ImageVerb = 'import_image' | 'registry_auth' | 'list_images' | 'get_image' | 'set_tag' | 'lineage';
+type ImageVerb = 'import_image' | 'build' | 'registry_auth' | 'list_images' | 'get_image' | 'set_tag' | 'lineage';
 
 export function imageVerbs(
   images: ImageStore,
   importImage: ImportImage,
+  build: Build,
   registryAuth: RegistryAuth,
   operations: Operations,
   drift: HostDrift,
 ): Pick<Handlers, ImageVerb> {
   return {
     import_image: (request, call) => importImage.call(request, call),
+    build: (request, call) => build.call(request, call),
     registry_auth: (request, call) => registryAuth.call(request, call),
     async list_images(request) {
       await drift.refresh();

@@ -33,7 +33,7 @@ export interface Job {
   readonly operation: OperationRecord;
   readonly signal: AbortSignal;
   /** Follows a process's output into events and the operation's view. */
-  attach(process: RuntimeProcess): void;
+  attach(process: Pick<RuntimeProcess, 'onOutput'>): void;
 }
 
 interface Live {
@@ -133,7 +133,7 @@ export class Operations {
     });
   }
 
-  #follow(id: string, process: RuntimeProcess): void {
+  #follow(id: string, process: Pick<RuntimeProcess, 'onOutput'>): void {
     process.onOutput((stream, length) => {
       this.#feed.grew(id, stream, length);
       this.#announceSoon(id);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import * as common from './common.ts';
+import { stepResult, wireError } from './operations.ts';
 
 export const imageView = z.object({
   uuid: z.string(),
@@ -73,6 +74,32 @@ export const importImageResult = z.object({
   checked: z.boolean().describe('false: the source could not be asked, this is the local one'),
   tag: z.string().nullable(),
   error: z.object({ code: z.string(), message: z.string(), fix: z.string().optional() }).nullable(),
+  hints: z.array(z.string()),
+});
+
+export const buildInput = z.strictObject({
+  context: common.hostPath.describe('The folder that COPY and ADD take from; .dockerignore is heeded'),
+  dockerfile: z
+    .string()
+    .min(1, 'must not be empty')
+    .refine(path => !path.includes('\0'), 'must not contain NUL')
+    .optional()
+    .describe('Default: Dockerfile. Relative to the context, or absolute'),
+  tag: common.tagName.optional(),
+  target: z.string().min(1, 'must not be empty').max(200).optional().describe('The stage to build; default: the last'),
+  build_args: common.environment.default({}).describe('Values for ARG. They stay readable in the image’s history'),
+  no_cache: z.boolean().default(false),
+  runtime: common.runtimeName.optional().describe('Where it is built; native builds none yet'),
+  wait: z.boolean().default(true),
+});
+export const buildResult = z.object({
+  operation_id: z.string(),
+  status: common.operationStatus,
+  image: z.string().nullable().describe('null while it is being built, and when that failed'),
+  tag: z.string().nullable(),
+  parent: z.string().nullable().describe('The image it was built on; null where that is none of Coppice’s'),
+  steps: z.array(stepResult),
+  error: wireError.nullable(),
   hints: z.array(z.string()),
 });
 

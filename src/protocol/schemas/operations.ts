@@ -117,7 +117,7 @@ const resources = z.object({
   max_rss: z.number().nullable().describe('Largest memory use in bytes, null where the machine cannot tell'),
 });
 const perStream = z.object({ stdout: z.boolean(), stderr: z.boolean() });
-const wireError = z.object({
+export const wireError = z.object({
   code: z.string(),
   message: z.string(),
   field: z.string().optional(),
@@ -152,7 +152,12 @@ export const operationView = z.object({
   error: wireError.nullable(),
 });
 
-export const stepResult = z.object({ command: z.string(), exit_code: z.number().int().nullable(), image: z.string() });
+export const stepResult = z.object({
+  command: z.string(),
+  exit_code: z.number().int().nullable(),
+  image: z.string().nullable().describe('null: the step left none of its own'),
+  cached: z.boolean().optional().describe('Of a build: it was done before'),
+});
 
 /** A whole operation, with its output as far as asked for. */
 export const operationResult = operationView.extend({

@@ -6,6 +6,7 @@ import { CoppiceError, toWireError } from '../../protocol/errors.ts';
 import type { DiffEntry } from '../../protocol/schemas/files.ts';
 import type {
   AdoptedRun,
+  BuildSpec,
   ExportedLayer,
   ImageFiles,
   ImageSource,
@@ -14,10 +15,13 @@ import type {
   Probe,
   ProcessSpec,
   Runtime,
+  RuntimeBuild,
   RuntimeImage,
   RuntimeSandbox,
   SandboxSpec,
 } from '../runtime.ts';
+import { DockerBuild } from './build.ts';
+import { BuildCache } from './buildCache.ts';
 import { Connection, type Daemon, type Dockerode } from './connect/connection.ts';
 import { makeFolders } from './containerFiles.ts';
 import { diffTrees } from './diffTrees.ts';
@@ -54,6 +58,7 @@ export class DockerRuntime implements Runtime {
   readonly #options: DockerRuntimeOptions;
   readonly #connection: Connection;
   readonly #images: Images;
+  readonly #buildCache: BuildCache;
   readonly #tools: InsideTools;
   readonly #pauses: Pauses;
   readonly #places: Places;
@@ -69,6 +74,7 @@ export class DockerRuntime implements Runtime {
     const connection = new Connection(options.host, options.load);
     this.#connection = connection;
     this.#images = new Images(connection, names);
+    this.#buildCache = new BuildCache(connection, this.#images, names);
     this.#tools = new InsideTools(connection, this.#images, names);
     this.#pauses = new Pauses(connection, this.#tools, names, options.log);
     this.#places = new Places(connection, names);
@@ -111,6 +117,16 @@ export class DockerRuntime implements Runtime {
         scratch: path.join(this.#options.home, 'import'),
       }),
     );
+  }
+
+  build(spec: BuildSpec): RuntimeBuild {
+    return new DockerBuild(spec, {
+      connection: this.#connection,
+      images: this.#images,
+      names: this.#ours(),
+      cache: this.#buildCache,
+      log: this.#options.log,
+    });
   }
 
   async measure(image: RuntimeImage): Promise<number> {
@@ -306,6 +322,7 @@ export class DockerRuntime implements Runtime {
       if (living.includes(container) || joined.has(container.Id) || container.Created > before) continue;
       await this.#removed(api.getContainer(container.Id));
     }
+    await this.#buildCache.clear(before);
     await this.#reapImages(api, names, new Set(known.images.map(image => image.uuid)), before);
   }
 
@@ -332,6 +349,8 @@ export class DockerRuntime implements Runtime {
       const { api } = await this.#connection.daemon();
       for (const { Id } of await api.listContainers({ all: true, filters: names.filter }))
         await api.getContainer(Id).remove({ force: true, v: true });
+      this.#names = names;
+      await this.#buildCache.clear(Number.POSITIVE_INFINITY);
       for (const { RepoTags } of await api.listImages({ filters: { reference: [`${names.repository}:*`] } }))
         for (const name of RepoTags ?? []) if (name.startsWith(`${names.repository}:`)) await this.#images.remove(name);
       const { Volumes: volumes } = await api.listVolumes({ filters: names.filter });

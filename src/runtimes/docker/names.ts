@@ -9,7 +9,7 @@ export const idLabel = 'coppice.id';
 export const parentLabel = 'coppice.parent';
 export const operationLabel = 'coppice.operation';
 
-export type Kind = 'run' | 'sandbox' | 'view' | 'work' | 'pause' | 'tools' | 'image' | 'ground';
+export type Kind = 'run' | 'sandbox' | 'view' | 'work' | 'pause' | 'tools' | 'image' | 'ground' | 'build';
 
 /**
  * Names of one COPPICE_HOME's things in a daemon, which may serve several. The home's own number is made when a daemon

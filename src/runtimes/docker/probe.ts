@@ -25,7 +25,7 @@ export function capabilitiesOf(daemon: Daemon, info: Info): Capabilities {
     network: { nat: true, none: true, host: true },
     resources: { cpu: false, memory: false },
     seccomp,
-    build: false,
+    build: true,
     notes: [
       `${product} ${daemon.version} at ${daemon.endpoint.url}, found by ${daemon.endpoint.from}`,
       ...Object.entries(limits)

@@ -98,9 +98,11 @@ export function capabilitiesOf(
     resources: { cpu: cpuTime, memory },
     seccomp: true,
     build: false,
-    notes: noted.filter(([there]) => !there).map(([, note]) => note),
+    notes: [...noted.filter(([there]) => !there).map(([, note]) => note), buildNote],
   };
 }
+
+const buildNote = 'Dockerfiles are not built yet: the docker runtime does, by coppice build --runtime docker';
 
 function idsReason(machine: Machine): string {
   if (!machine.subordinateIds) {

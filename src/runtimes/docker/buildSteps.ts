@@ -1,0 +1,159 @@
+import { CoppiceError } from '../../protocol/errors.ts';
+import { type BuildPlan, stepCount } from '../dockerfile/buildPlan.ts';
+import type { Instruction } from '../dockerfile/instructions.ts';
+import type { BuildFailure, BuildStep } from '../runtime.ts';
+import { homeLabel } from './names.ts';
+
+/** What the daemon says while it builds, an object at a time. */
+export interface BuildEvent {
+  readonly stream?: string;
+  readonly status?: string;
+  readonly error?: string;
+  readonly errorDetail?: { readonly code?: number; readonly message?: string };
+  readonly aux?: { readonly ID?: string };
+}
+
+/** Docker: `Step 1/4 : RUN x`. Podman: `[1/2] STEP 1/4: RUN x`. */
+const STEP = /^(?:\[\d+\/\d+\] )?STEP \d+(?:\/\d+)? ?: ([\s\S]*?)\n?$/i;
+const CACHED = /^ ?--+> Using cache/;
+/** Of what a daemon does between steps nothing is worth to be read. */
+const NOISE = [
+  /^ ---> Running in [0-9a-f]{12}\n$/,
+  /^Removing intermediate container [0-9a-f]{12}\n$/,
+  /^ ?--+> (?:Using cache )?[0-9a-f]{11,64}\n$/,
+  /^(?:\[\d+\/\d+\] )?COMMIT \S+\n$/,
+  /^Successfully (?:built|tagged) \S+\n$/,
+  /^[0-9a-f]{64}\n$/,
+];
+const LONGEST_TAIL = 4000;
+const MOST_LINES = 12;
+
+/** Makes steps and output of a build's events, the same for every daemon. Steps of our own are no part of them. */
+export class BuildSteps {
+  readonly steps: BuildStep[] = [];
+  readonly total: number;
+  /** The container that a step runs in, as long as it does. */
+  container: string | undefined;
+  /** The newest image. */
+  image: string | undefined;
+  /** As they are written, in the order in which they come. */
+  readonly #written: Instruction[];
+  readonly #froms: Instruction[];
+  #hidden = false;
+  #lineOpen = false;
+  #tail = '';
+
+  constructor(plan: BuildPlan) {
+    this.total = stepCount(plan);
+    this.#froms = plan.stages.map(stage => stage.from);
+    this.#written = plan.stages.flatMap(stage => stage.instructions);
+  }
+
+  /** The text that belongs into the output. */
+  take({ stream, aux }: BuildEvent): string {
+    if (aux?.ID !== undefined) this.image = aux.ID;
+    if (stream === undefined) return '';
+    const step = STEP.exec(stream)?.[1];
+    if (step !== undefined) return this.#begin(step, stream.endsWith('\n'));
+    if (this.#lineOpen) {
+      this.#lineOpen = false;
+      if (stream === '\n') return '';
+    }
+    const running = /^ ---> Running in ([0-9a-f]{12})\n$/.exec(stream)?.[1];
+    if (running !== undefined) this.container = running;
+    if (/^Removing intermediate container/.test(stream)) this.container = undefined;
+    if (this.#hidden) return '';
+    if (CACHED.test(stream)) return this.#wasCached();
+    if (NOISE.some(pattern => pattern.test(stream))) return '';
+    // Docker paints what goes to standard error.
+    const text = stream.replace(/^\u001b\[91m([\s\S]*)\u001b\[0m$/, '$1');
+    this.#tail = (this.#tail + text).slice(-LONGEST_TAIL);
+    return text;
+  }
+
+  #begin(text: string, whole: boolean): string {
+    this.#lineOpen = !whole;
+    this.container = undefined;
+    this.#hidden = text.includes(homeLabel) || this.#isGlobal(text);
+    if (this.#hidden) return '';
+    const command = this.#asWritten(text);
+    this.steps.push({ command, cached: false });
+    this.#tail = '';
+    return `Step ${this.steps.length}/${Math.max(this.total, this.steps.length)}: ${command}\n`;
+  }
+
+  /** Docker counts the arguments before the first FROM. */
+  #isGlobal(text: string): boolean {
+    return this.steps.length === 0 && !/^FROM\s/i.test(text);
+  }
+
+  /** As its author wrote it: the daemon was told our own names of images. */
+  #asWritten(text: string): string {
+    const isFrom = /^FROM\s/i.test(text);
+    const keyword = /^\S+/.exec(text)?.[0]?.toUpperCase();
+    const waiting = isFrom ? this.#froms : this.#written;
+    // What an image does by itself when it is built upon (ONBUILD) is in no file.
+    if (waiting[0]?.keyword !== keyword) return oneLine(text);
+    const instruction = waiting.shift()!;
+    return oneLine([instruction.keyword, ...instruction.flags, instruction.text].join(' '));
+  }
+
+  #wasCached(): string {
+    const step = this.steps.at(-1);
+    if (!step || step.cached) return '';
+    this.steps[this.steps.length - 1] = { ...step, cached: true };
+    return ' ---> Using cache\n';
+  }
+
+  /** What went wrong, where, and what was said last. */
+  failure({ error = '', errorDetail }: BuildEvent): BuildFailure {
+    const said = plain(errorDetail?.message ?? error);
+    const podman = /while running runtime: exit status (\d+)$/.exec(said)?.[1];
+    const exitCode = errorDetail?.code ?? (podman === undefined ? null : Number(podman));
+    const lines = this.#tail.trimEnd().split('\n').slice(-MOST_LINES);
+    const step = this.steps.at(-1);
+    const where = step && `step ${this.steps.length}/${this.total}, ${step.command},`;
+    const message =
+      exitCode === null
+        ? `${where === undefined ? '' : `${where} failed: `}${said}`
+        : `${where ?? 'a command'} ended with exit code ${exitCode}${lastWords(lines)}`;
+    const needs = cure(said);
+    return {
+      exitCode,
+      error: new CoppiceError('build_failed', message, {
+        ...(needs === undefined ? {} : { fix: needs }),
+        data: {
+          step: this.steps.length,
+          steps: this.total,
+          command: step?.command ?? null,
+          exit_code: exitCode,
+          output: lines.join('\n'),
+        },
+      }),
+    };
+  }
+}
+
+const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, ' ').trim();
+
+function lastWords(lines: readonly string[]): string {
+  const last = lines.at(-1)?.trim() ?? '';
+  return last === '' ? '' : `: ${last.length > 300 ? `${last.slice(0, 300)}…` : last}`;
+}
+
+/** Podman tells the step once more, and where on its own disk it looked. */
+function plain(message: string): string {
+  return message
+    .trim()
+    .replace(/^building at STEP "[\s\S]*?": (?=checking|while|Build error|copier|\w)/, '')
+    .replace(/ under "[^"]*\/libpod_builder\d+\/[^"]*"/, ' in the context')
+    .replace(/^Build error: (Unknown instruction: "[^"]*")[\s\S]*$/, '$1');
+}
+
+function cure(said: string): string | undefined {
+  if (/requires BuildKit/i.test(said))
+    return 'Write it without that option: Coppice uses the daemon’s own builder, which knows only what Dockerfiles had before BuildKit.';
+  if (/not found in build context|no such file or directory|file does not exist/.test(said))
+    return 'Look whether it is in the context, and whether .dockerignore leaves it out.';
+  return undefined;
+}

@@ -1,0 +1,204 @@
+import { type CoppiceError, invalidInput } from '../../protocol/errors.ts';
+import { continued, type Instruction, type Instructions, readInstructions } from './instructions.ts';
+import { expanded, words } from './variables.ts';
+
+/** An image that a Dockerfile takes from elsewhere: what it stands on, or what it copies from. */
+export interface OutsideImage {
+  /** With its variables filled in. */
+  readonly name: string;
+  /** For people: from 1. */
+  readonly line: number;
+  /** Another platform was asked for, which only the daemon itself can choose. */
+  readonly platform: boolean;
+}
+
+interface Stage {
+  readonly from: Instruction;
+  readonly name: string | undefined;
+  /** A stage before it, or an image from elsewhere. */
+  readonly base: number | OutsideImage;
+  readonly instructions: readonly Instruction[];
+}
+
+export interface BuildPlan {
+  readonly file: Instructions;
+  /** Up to the one that is wanted. */
+  readonly stages: readonly Stage[];
+  /** Each name once. */
+  readonly outside: readonly OutsideImage[];
+  /** What the result stands on in the end; undefined: on nothing. */
+  readonly base: OutsideImage | undefined;
+}
+
+export interface PlanOptions {
+  readonly target: string | undefined;
+  readonly args: Readonly<Record<string, string>>;
+}
+
+/** What is to be built and on which images. A Dockerfile that cannot be one is refused, naming its line. */
+export function planBuild(text: string, { target, args }: PlanOptions): BuildPlan {
+  const file = readInstructions(text);
+  const all = stagesOf(file, args);
+  const last = target === undefined ? all.length - 1 : stageNamed(all, target);
+  if (last < 0) {
+    const known = all.map(stage => stage.name).filter(name => name !== undefined);
+    throw invalidInput(
+      'target',
+      `the Dockerfile has no stage ${target}`,
+      known.length > 0 ? `It has ${known.join(', ')}.` : 'None of its stages has a name: FROM … AS NAME gives one.',
+    );
+  }
+  const stages = all.slice(0, last + 1);
+  let base = stages[last]!.base;
+  while (typeof base === 'number') base = stages[base]!.base;
+  return { file, stages, outside: outsideOf(stages), base: base.name === 'scratch' ? undefined : base };
+}
+
+function stagesOf(file: Instructions, given: PlanOptions['args']): Stage[] {
+  const globals = new Map<string, string>();
+  const value = (name: string) => globals.get(name);
+  const stages: { from: Instruction; name: string | undefined; base: Stage['base']; instructions: Instruction[] }[] =
+    [];
+  for (const instruction of file.all) {
+    if (instruction.keyword === 'FROM') {
+      stages.push({
+        from: instruction,
+        ...readFrom(instruction, stages, value, file.escapeCharacter),
+        instructions: [],
+      });
+    } else if (stages.length > 0) stages.at(-1)!.instructions.push(instruction);
+    else if (instruction.keyword !== 'ARG') throw broken(instruction, `${instruction.keyword} stands before any FROM`);
+    else
+      for (const word of words(instruction.text)) {
+        const [, name = word, own] = /^([^=]+)=(.*)$/s.exec(word) ?? [];
+        const set = Object.hasOwn(given, name) ? given[name] : own && expanded(own, value, file.escapeCharacter);
+        if (set !== undefined) globals.set(name, set);
+      }
+  }
+  if (stages.length === 0) throw invalidInput('dockerfile', 'it has no FROM');
+  return stages;
+}
+
+function readFrom(
+  from: Instruction,
+  before: readonly Pick<Stage, 'name'>[],
+  value: (name: string) => string | undefined,
+  escapeCharacter: string,
+): Pick<Stage, 'name' | 'base'> {
+  const [image, as, name, ...more] = words(from.text);
+  const isRight = image !== undefined && more.length === 0 && (as === undefined) === (name === undefined);
+  if (!isRight || (as !== undefined && as.toLowerCase() !== 'as'))
+    throw broken(from, 'FROM is written FROM IMAGE [AS NAME]');
+  const wanted = expanded(image, value, escapeCharacter);
+  if (wanted === '')
+    throw broken(from, `FROM ${image} names no image, since a variable has no value`, 'Give it as a build argument.');
+  const stage = stageNamed(before, wanted);
+  const platform = from.flags.some(flag => flag.startsWith('--platform'));
+  return { name, base: stage >= 0 ? stage : { name: wanted, line: from.first + 1, platform } };
+}
+
+/** By its name, whose case does not matter, the latest first; a target also by its number. */
+function stageNamed(stages: readonly Pick<Stage, 'name'>[], name: string): number {
+  const byName = stages.findLastIndex(stage => stage.name?.toLowerCase() === name.toLowerCase());
+  if (byName >= 0 || !/^\d+$/.test(name)) return byName;
+  return Number(name) < stages.length ? Number(name) : -1;
+}
+
+function outsideOf(stages: readonly Stage[]): OutsideImage[] {
+  const found = new Map<string, OutsideImage>();
+  for (const [index, { base, instructions }] of stages.entries()) {
+    if (typeof base !== 'number' && base.name !== 'scratch') found.set(base.name, found.get(base.name) ?? base);
+    for (const instruction of instructions) {
+      const name = copiedFrom(instruction);
+      if (name === undefined || stageNamed(stages.slice(0, index), name) >= 0 || name === 'scratch') continue;
+      found.set(name, found.get(name) ?? { name, line: instruction.first + 1, platform: false });
+    }
+  }
+  return [...found.values()];
+}
+
+function copiedFrom({ keyword, flags }: Instruction): string | undefined {
+  return keyword === 'COPY' ? flags.find(flag => flag.startsWith('--from='))?.slice('--from='.length) : undefined;
+}
+
+const broken = ({ first }: Instruction, message: string, fix?: string): CoppiceError =>
+  invalidInput('dockerfile', `line ${first + 1}: ${message}`, fix);
+
+export interface Rewriting {
+  /** Names of the daemon for images that are ours. */
+  readonly images: ReadonlyMap<string, string>;
+  /** What all that is made on the way is labelled with, and what the result is. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly resultLabels: Readonly<Record<string, string>>;
+}
+
+export interface Rewritten {
+  readonly text: string;
+  /** The line that a line of the text stands for, both from 1. */
+  readonly origin: (line: number) => number;
+}
+
+/**
+ * The Dockerfile for the daemon: images of ours by the names they have there, and labels from the first layer on, so that
+ * nothing that a build leaves is ever taken for somebody else's, nor shared with it.
+ */
+export function rewrite({ file, stages }: BuildPlan, { images, labels, resultLabels }: Rewriting): Rewritten {
+  const lines: string[] = [];
+  const origins: number[] = [];
+  const put = (line: string, at: number) => {
+    lines.push(line);
+    origins.push(at);
+  };
+  const end = stages.at(-1)!.instructions.at(-1)?.last ?? stages.at(-1)!.from.last;
+  const byLine = new Map(file.all.map(instruction => [instruction.first, instruction]));
+  for (let at = 0; at <= end; at++) {
+    const instruction = byLine.get(at);
+    const exchanged = instruction && exchange(file, stages, instruction, images);
+    if (!instruction || exchanged === undefined) {
+      put(file.lines[at]!, at);
+      continue;
+    }
+    for (const line of exchanged) put(line, at);
+    at = instruction.last;
+    if (instruction.keyword === 'FROM') put(labelLine(labels), at);
+  }
+  // A last line that would go on takes nothing of ours along.
+  const [finished, goesOn] = continued(lines.at(-1)!, file.escapeCharacter);
+  if (goesOn) lines[lines.length - 1] = finished;
+  put(labelLine(resultLabels), end);
+  return { text: `${lines.join('\n')}\n`, origin: line => (origins[line - 1] ?? end) + 1 };
+}
+
+/** undefined: it stays as it is written. */
+function exchange(
+  { lines }: Instructions,
+  stages: readonly Stage[],
+  instruction: Instruction,
+  images: Rewriting['images'],
+): string[] | undefined {
+  const own = lines.slice(instruction.first, instruction.last + 1);
+  const stage = stages.find(({ from }) => from === instruction);
+  if (stage) {
+    const name = typeof stage.base === 'number' ? undefined : images.get(stage.base.name);
+    if (name === undefined) return own;
+    return [['FROM', ...instruction.flags, name, ...(stage.name === undefined ? [] : ['AS', stage.name])].join(' ')];
+  }
+  const from = copiedFrom(instruction);
+  const index = stages.findIndex(({ instructions }) => instructions.includes(instruction));
+  if (from === undefined || stageNamed(stages.slice(0, index), from) >= 0) return undefined;
+  const name = images.get(from);
+  if (name === undefined) return undefined;
+  return own
+    .join('\n')
+    .replace(`--from=${from}`, () => `--from=${name}`)
+    .split('\n');
+}
+
+const labelLine = (labels: Readonly<Record<string, string>>): string =>
+  `LABEL ${Object.entries(labels)
+    .map(([name, value]) => `${JSON.stringify(name)}=${JSON.stringify(value)}`)
+    .join(' ')}`;
+
+/** Steps that are counted for people: what comes after each FROM, and FROM itself. */
+export const stepCount = ({ stages }: BuildPlan): number =>
+  stages.reduce((sum, { instructions }) => sum + 1 + instructions.length, 0);
