@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { CoppiceError } from '../../protocol/errors.ts';
+import { CoppiceError, invalidInput, toWireError, type WireError } from '../../protocol/errors.ts';
 import { isUuid } from '../../protocol/names.ts';
 import type { StepResult } from '../../protocol/schemas/operations.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
@@ -134,22 +134,20 @@ export class Build {
 
   async #brought({ name, line }: OutsideImage, runtime: Runtime, call: Call): Promise<ImageRecord | undefined> {
     const { images, importImage } = this.#parts;
-    const id = await runtime.identify({ kind: 'docker-daemon', reference: name });
+    // Nothing but a name: what import_image also takes, as paths of this machine, is not for who wrote a Dockerfile.
+    const reference = referenceOf(name);
+    if (!reference) throw invalidInput('dockerfile', `line ${line}: ${name} is not the name of an image`);
+    const withScheme = name.includes('://');
+    const id = withScheme ? undefined : await runtime.identify({ kind: 'docker-daemon', reference: name });
     if (id !== undefined) return images.byDigest(runtime.name, id)[0];
-    const { image, error } = await importImage.call(
-      { registry_url: name, runtime: runtime.name, wait: true, force: false, timeout: 0 },
-      call,
-    );
+    const registry_url = withScheme ? name : `docker://${name}`;
+    const request = { registry_url, runtime: runtime.name, wait: true, force: false, timeout: 0 };
+    const { image, error } = await importImage.call(request, call).catch(thrown => {
+      throw call.signal.aborted ? thrown : notBrought(toWireError(thrown), name, line);
+    });
     if (image !== null) return images.find(image);
     call.signal.throwIfAborted();
-    throw new CoppiceError(
-      error ? (error.code as 'import_failed') : 'cancelled',
-      `line ${line}: ${name} is not here and cannot be imported: ${error?.message ?? 'that was cancelled'}`,
-      {
-        field: 'dockerfile',
-        ...(error?.fix === undefined ? {} : { fix: error.fix }),
-      },
-    );
+    throw notBrought((error as WireError | null) ?? { code: 'cancelled', message: 'that was cancelled' }, name, line);
   }
 
   async #build(prepared: Prepared, job: Job): Promise<Outcome> {
@@ -243,6 +241,13 @@ export class Build {
   }
 }
 
+function notBrought({ code, message, fix }: WireError, name: string, line: number): CoppiceError {
+  return new CoppiceError(code, `line ${line}: ${name} is not here and cannot be imported: ${message}`, {
+    field: 'dockerfile',
+    ...(fix === undefined ? {} : { fix }),
+  });
+}
+
 /** Only the last step leaves an image of ours; those on the way are the daemon's. */
 function stepResults({ steps, result }: BuildEnd, image: string | null): StepResult[] {
   const failed = 'error' in result;
@@ -258,7 +263,7 @@ function recordedInput({ build_args, ...rest }: Request): Record<string, unknown
   return { ...rest, ...(names.length > 0 ? { build_args: names } : {}) };
 }
 
-/** undefined: it is a name for a daemon alone, as an id. */
+/** undefined: it cannot be a name. */
 function referenceOf(name: string): ReturnType<typeof parseReference> | undefined {
   try {
     return parseReference(name);

@@ -8,6 +8,7 @@ import { contextTar, readIgnoreFile } from '../dockerfile/context.ts';
 import type { BuildEnd, BuildSpec, ImportedImage, RuntimeBuild } from '../runtime.ts';
 import type { BuildCache } from './buildCache.ts';
 import { type BuildEvent, BuildSteps } from './buildSteps.ts';
+import { refuseUnknownSyntax } from './buildSyntax.ts';
 import type { Connection } from './connect/connection.ts';
 import { configOf, type DockerImageData, type Images, imageData, withAlgorithm } from './images.ts';
 import { type Names, operationLabel, parentLabel } from './names.ts';
@@ -65,17 +66,18 @@ export class DockerBuild implements RuntimeBuild {
   /** Resolves at the end, with the event that tells of a failure. */
   async #follow(spool: Spool): Promise<BuildEvent | undefined> {
     const { signal } = this.#spec;
+    const daemon = await this.#place.connection.daemon();
+    refuseUnknownSyntax(this.#spec.plan, daemon);
     const rewritten = this.#rewritten();
-    const { api, podman } = await this.#place.connection.daemon();
     const name = freeName(this.#spec.context);
-    const own = new Map([[name, Buffer.from(rewritten.text)], ignoreFile(name, this.#spec, podman)]);
+    const own = new Map([[name, Buffer.from(rewritten.text)], ignoreFile(name, this.#spec, daemon.podman)]);
     const context = Readable.from(this.#context(own), { objectMode: false });
     let broken: unknown;
     context.once('error', error => {
       broken = error;
     });
     try {
-      const answer = await api.buildImage(
+      const answer = await daemon.api.buildImage(
         context as unknown as NodeJS.ReadableStream,
         {
           dockerfile: name,

@@ -40,8 +40,9 @@ export class BuildCache {
 
   async #name(): Promise<void> {
     const { api } = await this.#connection.daemon();
-    const label = [...this.#names().filter.label, `${kindLabel}=build`];
-    for (const { Id } of await api.listImages({ filters: { dangling: ['true'], label } }))
+    const found = await api.listImages({ filters: { dangling: ['true'], ...this.#names().filter } });
+    // Podman finds nothing when it is asked for two labels.
+    for (const { Id } of found.filter(({ Labels }) => Labels?.[kindLabel] === 'build'))
       await this.#images.tag(Id, `cache-${Id.replace('sha256:', '').slice(0, 12)}`);
   }
 

@@ -1,0 +1,451 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import Docker from 'dockerode';
+import type { CoppiceError } from '../../src/protocol/errors.ts';
+import type { VerbInput, VerbResult } from '../../src/protocol/verbs.ts';
+import { startEngine, type TestEngine } from '../harness/engine.ts';
+import { eventually } from '../harness/eventually.ts';
+import { testRuntime } from '../harness/testRuntime.ts';
+
+/** The verb `build`. What was made is confirmed by the daemon itself, not by our own records. */
+
+let engine: TestEngine;
+let base: string;
+before(async () => {
+  engine = await startEngine();
+  base = await engine.busybox('busy:1');
+});
+after(async () => engine[Symbol.asyncDispose]());
+
+let folders = 0;
+function context(files: Readonly<Record<string, string>>): string {
+  const folder = engine.folder.join(`context-${++folders}`);
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+    writeFileSync(path.join(folder, name), text);
+  }
+  return folder;
+}
+
+const build = (folder: string, more: Partial<VerbInput<'build'>> = {}): Promise<VerbResult<'build'>> =>
+  engine.client.call('build', { context: folder, ...more });
+
+async function built(
+  folder: string,
+  more: Partial<VerbInput<'build'>> = {},
+): Promise<VerbResult<'build'> & { image: string }> {
+  const result = await build(folder, more);
+  assert.equal(result.status, 'SUCCESS', result.error?.message);
+  return { ...result, image: result.image! };
+}
+
+async function output(id: string): Promise<string> {
+  return (await engine.client.call('read_output', { operation_id: id })).text;
+}
+
+async function refused(what: Promise<unknown>, expected: { code: string; message: RegExp }): Promise<CoppiceError> {
+  const error = (await what.then(
+    () => assert.fail('it was taken'),
+    thrown => thrown,
+  )) as CoppiceError;
+  assert.equal(error.code, expected.code, error.message);
+  assert.match(error.message, expected.message);
+  return error;
+}
+
+describe('on the native runtime', { skip: testRuntime !== 'native' && 'this runtime builds' }, () => {
+  it('a build is refused with where it can be done and how, and nothing is begun', async () => {
+    const folder = context({ Dockerfile: 'FROM busy:1\n' });
+    for (const more of [{}, { runtime: 'native' as const }]) {
+      const { fix, field } = await refused(build(folder, more), {
+        code: 'unsupported',
+        message: /native runtime cannot build Dockerfiles yet; the docker runtime can/,
+      });
+      assert.match(fix!, /--runtime docker/);
+      assert.equal(field, 'runtime');
+    }
+    assert.equal((await engine.client.call('list_operations', { kind: 'build' })).total, 0);
+  });
+
+  it('doctor says so too', async () => {
+    const { runtimes } = await engine.client.call('doctor', {});
+    const native = runtimes.find(runtime => runtime.name === 'native')!;
+    assert.equal(native.capabilities!.build, false);
+    assert.ok(native.capabilities!.notes.some(note => /--runtime docker/.test(note)));
+  });
+});
+
+describe('a build', { skip: testRuntime === 'native' && 'the native runtime builds no Dockerfiles yet' }, () => {
+  let api: Docker;
+  before(() => {
+    api = new Docker({ socketPath: process.env.COPPICE_DOCKER_HOST!.replace('unix://', '') });
+  });
+
+  /** Containers, and images that carry no name of ours nor lie below one. */
+  const strangers = async () => ({
+    containers: (await api.listContainers({ all: true, filters: { label: ['coppice.kind=build'] } })).map(
+      ({ Id }) => Id,
+    ),
+    nameless: (await api.listImages({ filters: { dangling: ['true'] } })).map(({ Id }) => Id),
+    others: (await api.listImages())
+      .flatMap(({ RepoTags }) => RepoTags ?? [])
+      .filter(name => !name.startsWith('localhost/coppice/'))
+      .sort(),
+  });
+
+  it('of several stages is an image whose parent is what it was built on', async () => {
+    const folder = context({
+      Dockerfile: [
+        '# what it stands on',
+        'ARG BASE=nothing',
+        `FROM ${'$'}{BASE:-busy:1} AS maker`,
+        'ARG WHO=nobody',
+        'RUN echo "hello $WHO" > /made.txt && \\',
+        '    # in the middle',
+        '    echo aloud; echo complaint >&2',
+        'FROM busy:1 AS final',
+        'COPY --from=maker /made.txt /made.txt',
+        'COPY . /context/',
+        'ENV GREETING="good day"',
+        'WORKDIR /context',
+        'USER 7',
+        'LABEL own.label=kept',
+        'CMD ["cat", "/made.txt"]',
+        'FROM final AS never',
+        'RUN exit 9',
+      ].join('\n'),
+      'a/b.txt': 'inside',
+    });
+    symlinkSync('/etc/passwd', path.join(folder, 'outward'));
+    symlinkSync('/etc', path.join(folder, 'folder-outward'));
+    chmodSync(path.join(folder, 'a/b.txt'), 0o754);
+    const steps: string[] = [];
+    const result = (await engine.client.call(
+      'build',
+      { context: folder, tag: 'built:1', target: 'FINAL', build_args: { BASE: 'busy:1', WHO: 'me' } },
+      { onProgress: ({ message, total }) => total !== undefined && steps.push(message) },
+    )) as VerbResult<'build'> & { image: string };
+    assert.equal(result.status, 'SUCCESS', result.error?.message);
+    assert.deepEqual([result.tag, result.parent], ['built:1', base]);
+    assert.equal(result.steps.length, 11);
+    assert.equal(result.steps[0]!.command, `FROM ${'$'}{BASE:-busy:1} AS maker`);
+    assert.equal(result.steps.at(-1)!.image, result.image);
+    assert.ok(
+      steps.some(step => step === 'step 5 of 11: COPY --from=maker /made.txt /made.txt'),
+      steps.join('\n'),
+    );
+
+    const text = await output(result.operation_id);
+    assert.match(text, /^Step 1\/11: FROM \$\{BASE:-busy:1\} AS maker\n/);
+    assert.match(text, /^aloud\n/m);
+    assert.match(text, /^complaint\n/m);
+    assert.doesNotMatch(text, /coppice\.|\u001b|Removing intermediate/);
+
+    const operation = await engine.client.call('get_operation', { operation_id: result.operation_id });
+    assert.deepEqual([operation.kind, operation.image, operation.result_image], ['build', base, result.image]);
+    const lineage = await engine.client.call('lineage', { image: 'tag:built:1' });
+    assert.deepEqual([lineage.parent?.image, lineage.depth, lineage.is_known], [base, 1, true]);
+    assert.match(lineage.parent!.command!, /^build .*context-\d+ --target FINAL$/);
+    const { config, size } = await engine.client.call('get_image', { image: result.image });
+    assert.deepEqual([config.cwd, config.user, config.env.GREETING], ['/context', '7', 'good day']);
+    assert.equal(config.labels['own.label'], 'kept');
+    assert.ok(size > 0 && size < 100_000, String(size));
+
+    const run = await engine.run(
+      'cat /made.txt; id -u; pwd; echo $GREETING; ls -l a/b.txt; readlink outward; readlink folder-outward',
+      {
+        image: result.image,
+      },
+    );
+    assert.match(run.stdout, /^hello me\n7\n\/context\ngood day\n-rwxr-xr--.*\n\/etc\/passwd\n\/etc\n$/);
+    const { entries } = await engine.client.call('diff', { image: result.image });
+    const paths = entries.map(({ path: at }) => at);
+    assert.ok(paths.includes('/made.txt') && paths.includes('/context/a/b.txt'), paths.join('\n'));
+    assert.ok(!paths.some(at => at.startsWith('/context/folder-outward/')));
+
+    const inDaemon = (await api.listImages({ filters: { label: [`coppice.id=${result.image}`] } }))[0]!;
+    assert.equal(inDaemon.Labels['coppice.parent'], base);
+    assert.equal(inDaemon.Labels['coppice.operation'], result.operation_id);
+  });
+
+  it('takes images of ours by tag, branch and UUID, and names that only the daemon has', async () => {
+    const kept = await engine.keep('echo first > /first', { image: base });
+    await engine.client.call('branch', { name: 'trunk', image: kept.result_image });
+    for (const reference of ['branch:trunk', kept.result_image]) {
+      const result = await built(context({ Dockerfile: `FROM ${reference}\nRUN cat /first > /second\n` }));
+      assert.equal(result.parent, kept.result_image);
+      const { ancestors } = await engine.client.call('lineage', { image: result.image });
+      assert.deepEqual(
+        ancestors.map(({ image }) => image),
+        [kept.result_image, base],
+      );
+    }
+    const theirs = `localhost/theirs/${testRuntime}`;
+    await api.getImage((await api.listImages({ filters: { label: [`coppice.id=${kept.result_image}`] } }))[0]!.Id).tag({
+      repo: theirs,
+      tag: 'own',
+    });
+    const result = await built(
+      context({
+        Dockerfile: `FROM ${theirs}:own\nCOPY --from=tag:busy:1 /bin/busybox /again\nRUN test -s /again && cat /first\n`,
+      }),
+    );
+    assert.equal(result.parent, null);
+    assert.match((await engine.client.call('lineage', { image: result.image })).root.registry_url!, /^build:/);
+    assert.ok((await strangers()).others.includes(`${theirs}:own`));
+    await api.getImage(`${theirs}:own`).remove();
+  });
+
+  it('that fails says the step, the command, its exit code and the last lines, and leaves nothing', async () => {
+    const before = await strangers();
+    const folder = context({
+      Dockerfile:
+        'FROM busy:1\nRUN echo fine\nRUN for n in 1 2 3; do echo line $n; done; echo why >&2; exit 3\nRUN echo never\n',
+    });
+    const result = await build(folder, { tag: 'failed:1' });
+    assert.deepEqual([result.status, result.image, result.tag], ['FAILED', null, null]);
+    assert.equal(result.error!.code, 'build_failed');
+    assert.match(result.error!.message, /^step 3\/4, RUN for n in 1 2 3; do .*, ended with exit code 3: (why|line 3)$/);
+    const { command, exit_code: code, output: last } = result.error!.data!;
+    assert.deepEqual([code, String(command).startsWith('RUN for')], [3, true]);
+    for (const line of ['line 1', 'line 3', 'why']) assert.ok(String(last).includes(line), String(last));
+    assert.deepEqual(
+      result.steps.map(step => step.exit_code),
+      [0, 0, 3],
+    );
+    const operation = await engine.client.call('get_operation', { operation_id: result.operation_id });
+    assert.deepEqual([operation.status, operation.exit_code], ['FAILED', 3]);
+    assert.match(await output(result.operation_id), /fine[\s\S]*line 2[\s\S]*why|why[\s\S]*line 2/);
+    assert.deepEqual(await strangers(), before);
+    // What went well need not be done again.
+    const again = await build(folder);
+    assert.deepEqual(
+      again.steps.map(step => step.cached),
+      [false, true, false],
+    );
+  });
+
+  it('does what was done before again only when so asked, and is an image of its own each time', async () => {
+    const folder = context({ Dockerfile: 'FROM busy:1\nCOPY a /a\nRUN date > /when\n', a: 'a' });
+    const when = async ({ image }: { image: string }) => (await engine.run('cat /when', { image })).stdout;
+    const first = await built(folder, { tag: 'when' });
+    const second = await built(folder, { tag: 'when' });
+    assert.notEqual(first.image, second.image);
+    assert.deepEqual(
+      second.steps.map(step => step.cached),
+      [false, true, true],
+    );
+    assert.match(second.hints.join(), /has moved/);
+    assert.equal(await when(first), await when(second));
+    const third = await built(folder, { no_cache: true });
+    assert.ok(third.steps.every(step => !step.cached));
+    writeFileSync(path.join(folder, 'a'), 'b');
+    assert.deepEqual(
+      (await built(folder)).steps.map(step => step.cached),
+      [false, false, false],
+    );
+  });
+
+  /** Podman 4 finishes the command that it is at. */
+  const seconds = testRuntime === 'podman' ? 6 : 600 + process.pid;
+
+  it('that is cancelled ends, and leaves nothing', async () => {
+    const before = await strangers();
+    const folder = context({ Dockerfile: `FROM busy:1\nRUN echo begun; sleep ${seconds}\n` });
+    const { operation_id: id } = await build(folder, { wait: false });
+    await eventually('its command runs', async () => /begun/.test(await output(id)));
+    const { cancelled, status } = await engine.client.call('cancel_operation', { operation_id: id });
+    assert.deepEqual([cancelled, status], [true, 'CANCELLED']);
+    await eventually('nothing is left', async () => isDeepStrictEqual(await strangers(), before));
+    await eventually('its command is gone', () => !runs(`sleep\x00${seconds}\x00`));
+  });
+
+  it('whose connection closes is cancelled', async () => {
+    const folder = context({ Dockerfile: `FROM busy:1\nRUN echo begun; sleep ${seconds}\n` });
+    const given = new AbortController();
+    const call = engine.client.call('build', { context: folder }, { signal: given.signal });
+    const executing = () => engine.client.call('list_operations', { kind: 'build', status: 'EXECUTING' });
+    const id = await eventually('it runs', async () => (await executing()).operations[0]?.operation_id);
+    await eventually('its command runs', async () => /begun/.test(await output(id)));
+    given.abort();
+    const ended = async () => (await engine.client.call('get_operation', { operation_id: id })).status === 'CANCELLED';
+    await eventually('it is cancelled', ended);
+    assert.equal((await call).status, 'CANCELLED');
+  });
+
+  it('keeps build arguments out of every record', async () => {
+    const folder = context({ Dockerfile: 'FROM busy:1\nARG TOKEN\nRUN test -n "$TOKEN"\nRUN exit 4\n' });
+    await build(folder, { build_args: { TOKEN: 'hush-hush-4711' } });
+    const found = execFileSync('grep', ['-rl', '--', 'TOKEN', engine.home], { encoding: 'utf8' });
+    assert.notEqual(found, '');
+    assert.throws(() => execFileSync('grep', ['-r', '-l', '--', 'hush-hush-4711', engine.home]));
+  });
+
+  it('heeds a Dockerfile elsewhere and the ignore file beside it', async () => {
+    const folder = context({
+      '.dockerignore': '*\n',
+      a: 'a',
+      b: 'b',
+      'sub/x.dockerfile.dockerignore': 'b\n',
+      'sub/x.dockerfile': 'FROM busy:1\nCOPY . /c\nRUN ls /c\n',
+    });
+    assert.match(await output((await built(folder, { dockerfile: 'sub/x.dockerfile' })).operation_id), /^a\nsub\n/m);
+    const outside = path.join(
+      context({ 'other.dockerfile': 'FROM busy:1\nCOPY . /c\nRUN ls -a /c\n' }),
+      'other.dockerfile',
+    );
+    const text = await output((await built(folder, { dockerfile: outside })).operation_id);
+    assert.doesNotMatch(text, /^(a|b|other.dockerfile|\.coppice.*)$/m);
+  });
+
+  it('says that volumes are left out', async () => {
+    const result = await built(
+      context({ Dockerfile: 'FROM busy:1\nRUN mkdir /data && echo kept > /data/x\nVOLUME /data\n' }),
+    );
+    assert.match(result.hints.join(), /volumes \(\/data\)/);
+    assert.equal((await engine.run('cat /data/x', { image: result.image })).stdout, 'kept\n');
+    const kept = await engine.keep('echo more > /data/y', { image: result.image });
+    assert.equal((await engine.run('cat /data/x /data/y', { image: kept.result_image })).stdout, 'kept\nmore\n');
+  });
+
+  it('that cannot be is refused before it begins, with the field and the line', async () => {
+    const total = async () => (await engine.client.call('list_operations', { kind: 'build' })).total;
+    const before = await total();
+    const withFile = (Dockerfile: string) => build(context({ Dockerfile }));
+    await refused(build('/nowhere/at/all'), { code: 'invalid_input', message: /^context: there is no folder/ });
+    await refused(build(context({ x: '' })), {
+      code: 'invalid_input',
+      message: /^dockerfile: there is no .*Dockerfile$/,
+    });
+    await refused(build(context({ 'Dockerfile/x': '' })), { code: 'invalid_input', message: /is no file/ });
+    await refused(withFile('# nothing\n'), { code: 'invalid_input', message: /it has no FROM/ });
+    await refused(withFile('RUN x\nFROM busy:1\n'), {
+      code: 'invalid_input',
+      message: /line 1: RUN stands before any FROM/,
+    });
+    await refused(withFile('FROM $NOTHING\n'), { code: 'invalid_input', message: /line 1: .*no image/ });
+    await refused(build(context({ Dockerfile: 'FROM busy:1 AS one\n' }), { target: 'two' }), {
+      code: 'invalid_input',
+      message: /^target: the Dockerfile has no stage two/,
+    });
+    await refused(withFile('FROM tag:never-there\n'), { code: 'image_not_found', message: /never-there/ });
+    for (const name of ['rootfs:/etc', 'oci:/tmp/x', '../containers/x', 'a b'])
+      await refused(withFile(`FROM ${name}\n`), { code: 'invalid_input', message: /line 1: / });
+    await refused(withFile('FROM 127.0.0.1:1/nothing/here:1\n'), {
+      code: 'no_network',
+      message: /line 1: 127\.0\.0\.1:1\/nothing\/here:1 is not here and cannot be imported/,
+    });
+    await refused(build(context({ Dockerfile: 'FROM busy:1', '.dockerignore': '[\n' })), {
+      code: 'invalid_input',
+      message: /\.dockerignore has no pattern in line 1/,
+    });
+    await refused(engine.client.callByName('build', { context: '/', squash: true }), {
+      code: 'invalid_input',
+      message: /squash: build knows no such field/,
+    });
+    await refused(build('relative'), { code: 'invalid_input', message: /absolute/ });
+    assert.equal(await total(), before);
+  });
+
+  it('with what its builder does not know says so, naming the line', async () => {
+    const heredoc = await build(context({ Dockerfile: 'FROM busy:1\n\nRUN <<EOF\necho here\nEOF\n' }));
+    assert.match(heredoc.error!.message, /line 3: a here-document is of BuildKit/);
+    const mount = await build(context({ Dockerfile: 'FROM busy:1\nRUN --mount=type=cache,target=/x true\n' }));
+    if (testRuntime === 'podman') assert.equal(mount.status, 'SUCCESS', mount.error?.message);
+    else assert.match(mount.error!.message, /line 2: RUN --mount is of BuildKit/);
+    const unknown = await build(context({ Dockerfile: 'FROM busy:1\n\nRUNX true\n' }));
+    assert.equal(unknown.status, 'FAILED');
+    assert.match(unknown.error!.message, testRuntime === 'docker' ? /line 3: unknown instruction: RUNX/ : /RUNX/);
+    const missing = await build(context({ Dockerfile: 'FROM busy:1\nCOPY nothing-there /x\n' }));
+    assert.match(missing.error!.message, /^step 2\/2, COPY nothing-there \/x, failed: .*nothing-there/);
+    assert.doesNotMatch(missing.error!.message, /libpod_builder/);
+  });
+
+  it('goes with its image, and all of them with the home', async () => {
+    const { image } = await built(context({ Dockerfile: 'FROM busy:1\nRUN head -c 3000000 /dev/urandom > /big\n' }));
+    const { freed_bytes: freed } = await engine.client.call('remove_image', { image });
+    assert.ok(freed >= 3_000_000, String(freed));
+    assert.deepEqual(await api.listImages({ filters: { label: [`coppice.id=${image}`] } }), []);
+    assert.equal((await engine.run('true', { image: base })).status, 'SUCCESS');
+  });
+
+  describe('takes of a folder what Docker’s own command line takes', { skip: oracleMissing() }, () => {
+    const files = Object.fromEntries(
+      [
+        'a.txt',
+        'b.md',
+        'README.md',
+        'README-secret.md',
+        'src/a.txt',
+        'src/deep/er/c.txt',
+        'src/deep/keep.md',
+        'dist/x',
+        'dist/keep/y',
+        'node_modules/p/i.js',
+        '.env',
+        '.git/config',
+        'sp ace/f',
+        'ä/ö.txt',
+        'temp-1',
+        'temp-a',
+        'x[y]',
+        'Dockerfile',
+      ].map(name => [name, name === 'Dockerfile' ? 'FROM busy:1\nCOPY . /c\n' : name]),
+    );
+    const cases: Readonly<Record<string, string>> = {
+      'nothing said': '',
+      'all but': '*\n!src\n!README*.md\nREADME-secret.md\n',
+      'at any depth': '**/*.txt\n**/node_modules\n',
+      'exceptions in a folder that is left out': 'src\n!src/deep/keep.md\ndist\n!dist/keep\n',
+      'slashes, comments and blanks': '# b.md\n/a.txt\n  dist/  \n\nsrc/deep/../a.txt\n',
+      'classes and single characters': 'temp-?\n!temp-[a-c]\nx\\[y\\]\n.*\n!.env\n',
+      'Dockerfile and itself': 'Dockerfile\n.dockerignore\nsp ace\nä/*\n',
+      'everything, also the Dockerfile': '**\n!**/deep\n',
+    };
+    for (const [name, ignore] of Object.entries(cases)) {
+      it(name, async () => {
+        const folder = context(ignore === '' ? files : { ...files, '.dockerignore': ignore });
+        const { image } = await built(folder);
+        const ours = await engine.run('cd /c && find . | sort', { image });
+        assert.deepEqual(ours.stdout.split('\n'), await dockersOwn(folder));
+      });
+    }
+  });
+
+  /** The base has a name in the daemon for it, which is taken away again. */
+  async function dockersOwn(folder: string): Promise<string[]> {
+    const source = (await api.listImages({ filters: { label: [`coppice.id=${base}`] } }))[0]!;
+    await api.getImage(source.Id).tag({ repo: 'busy', tag: '1' });
+    const docker = (...args: string[]) =>
+      execFileSync('/usr/bin/docker', ['--host', process.env.COPPICE_DOCKER_HOST!, ...args], {
+        encoding: 'utf8',
+        env: { PATH: process.env.PATH, HOME: engine.folder.path, DOCKER_BUILDKIT: '0' },
+      });
+    try {
+      docker('build', '--quiet', '--tag', 'oracle:1', folder);
+      return docker('run', '--rm', '--network', 'none', 'oracle:1', 'sh', '-c', 'cd /c && find . | sort').split('\n');
+    } finally {
+      docker('rmi', '--force', 'oracle:1', 'busy:1');
+    }
+  }
+});
+
+function oracleMissing(): string | false {
+  if (testRuntime !== 'docker') return 'the oracle is Docker’s';
+  return existsSync('/usr/bin/docker') ? false : 'Docker’s command line is missing';
+}
+
+const runs = (command: string): boolean =>
+  readdirSync('/proc').some(pid => /^\d+$/.test(pid) && commandLine(pid).endsWith(command));
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return ''; // It ended meanwhile.
+  }
+}
