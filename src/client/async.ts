@@ -8,6 +8,7 @@ import { DirectLink } from './directLink.ts';
 
 export {
   BlockingNotAllowedError,
+  BuildFailedError,
   CommandNotStartedError,
   CoppiceError,
   EngineBusyError,

@@ -12,6 +12,7 @@ import * as core from './core.ts';
 
 export {
   BlockingNotAllowedError,
+  BuildFailedError,
   CommandNotStartedError,
   CoppiceError,
   EngineBusyError,

@@ -35,6 +35,8 @@ export class ProcessNotFoundError extends SandboxError {}
 export class CommandNotStartedError extends SandboxError {}
 /** A path inside the sandbox is missing, or of another kind than asked for. */
 export class SandboxFileError extends SandboxError {}
+/** A Dockerfile was not built: `data` has the step, the command, its exit code and the last lines of its output. */
+export class BuildFailedError extends SandboxError {}
 /** The work was cancelled, by `cancel()` or its signal. */
 export class OperationCancelledError extends SandboxError {}
 
@@ -117,6 +119,7 @@ const CLASSES: Readonly<Partial<Record<ErrorCode, ErrorClass>>> = {
   process_not_found: ProcessNotFoundError,
   conflict: SandboxConflictError,
   in_use: SandboxInUseError,
+  build_failed: BuildFailedError,
   command_not_started: CommandNotStartedError,
   path_not_found: SandboxFileError,
   path_escapes: SandboxFileError,

@@ -1,3 +1,4 @@
+export type { BuildOptions, BuiltImage } from './buildImage.ts';
 export type { LogOptions, LogReader } from './logReader.ts';
 export type { GetOptions, OperationState } from './operationRef.ts';
 export type { ExecOptions } from './process.ts';

@@ -1,7 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { randomBytes } from 'node:crypto';
 import type { SandboxView } from '../protocol/schemas/sandboxes.ts';
-import type { VerbName } from '../protocol/verbs.ts';
+import type { VerbName, VerbResult } from '../protocol/verbs.ts';
+import { type BuildOptions, type BuiltImage, buildInput, builtImage } from './buildImage.ts';
 import { invalid, SandboxNotFoundError } from './errors.ts';
 import type { Link } from './link.ts';
 import { type LogOptions, LogReader } from './logReader.ts';
@@ -101,6 +102,14 @@ export class Sandbox {
     return OperationRef.job({ link: this.link(), what: 'fromId', sandboxId: id }, 'verb', params, view => {
       return this.of(view as SandboxView) as InstanceType<S>;
     });
+  }
+
+  /** A Dockerfile becomes an image for `run`. */
+  static build(options: BuildOptions = {}): OperationRef<BuiltImage> {
+    const params = { verb: 'build', input: buildInput(options), sandbox: undefined } as const;
+    return OperationRef.job({ link: this.link(), what: 'build' }, 'verb', params, result =>
+      builtImage(result as VerbResult<'build'>),
+    );
   }
 
   /** @internal */

@@ -177,6 +177,7 @@ export const prompts: readonly PromptText[] = [
     ],
     text: given =>
       `Build in stages: \`${given.build}\`, then ${given.artifact} into ${given.target || 'a small base image'}.\n${steps(
+        'If the project has a Dockerfile with these stages and the tool build is there, build {"context":…} does all of it in Docker; else go on.',
         fromImage(given),
         sync(given, '/src'),
         'Stage one: run the build with cwd:"/src", disposable:false, timeout 600.',

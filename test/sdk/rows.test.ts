@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
-import { without } from '../harness/testRuntime.ts';
+import { testRuntime, without } from '../harness/testRuntime.ts';
 import { type Ended, runProgram } from './program.ts';
 
 /** The spec's table in every kind of program there is. The rows are in `programs/rows.cjs`. */
@@ -41,7 +41,12 @@ before(async () => {
   await engine.client.call('write_sandbox_file', { sandbox_id, path: '/mark', content_base64 });
   const env = {
     COPPICE_HOME: engine.home,
-    COPPICE_ROWS: JSON.stringify({ foreign: sandbox_id, node: withoutNode === false }),
+    COPPICE_ROWS: JSON.stringify({
+      foreign: sandbox_id,
+      node: withoutNode === false,
+      context: contextOfDockerfile(),
+      builds: testRuntime !== 'native',
+    }),
   };
   const run = async (name: string, file: string) => {
     ended.set(name, await runProgram(path.join('programs', file), { env, seconds: 120 }));
@@ -55,6 +60,14 @@ before(async () => {
   );
 });
 after(async () => engine[Symbol.asyncDispose]());
+
+function contextOfDockerfile(): string {
+  const folder = engine.folder.join('context');
+  mkdirSync(folder);
+  const lines = ['FROM tag:busybox AS good', 'ARG WHO', 'RUN echo $WHO > /who', 'FROM good', 'RUN echo no; exit 5', ''];
+  writeFileSync(path.join(folder, 'Dockerfile'), lines.join('\n'));
+  return folder;
+}
 
 for (const program of Object.keys(programs)) {
   describe(program, () => {

@@ -139,6 +139,8 @@ describe('MCP’s own programs', () => {
     await use('download', { image: kept, path: '/app/one', destination: 'one' });
     await use('stat_file', { image: kept, path: '/app/one' });
     await use('export_image', { image: kept, destination: 'kept.tar' });
+    writeFileSync(path.join(folder, 'Dockerfile'), `FROM ${image}\n`);
+    await refused('build', { context: folder, runtime: 'native' }, /unsupported.*native[\s\S]*--runtime docker/);
     await use('upload', { content: 'x' });
     await use('states');
     await use('list_operations');

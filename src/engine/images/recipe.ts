@@ -16,6 +16,8 @@ interface Records {
 /** One image of the chain: what made it, and where that ran. */
 interface Step {
   readonly image: ImageRecord;
+  /** By its Dockerfile, which has commands of its own. */
+  readonly built: boolean;
   /** A line for a shell; undefined where the image was not made by a command. */
   readonly command: string | undefined;
   readonly cwd: string | undefined;
@@ -61,6 +63,7 @@ function stepOf({ operations, states }: Records, image: ImageRecord): Step {
   const input = (operation?.input ?? {}) as Partial<RunInput>;
   return {
     image,
+    built: operation?.kind === 'build',
     command: operation?.kind === 'run' ? lineFor(image, input) : undefined,
     cwd: input.cwd,
     user: input.user,
@@ -123,7 +126,8 @@ function runLine(step: Step): string {
 
 function from(root: ImageRecord): string[] {
   const reference = /^(?:docker:\/\/)?(.+)$/.exec(root.source ?? '')?.[1];
-  const isRegistry = reference !== undefined && !/^(host|rootfs|oci|oci-archive|docker-archive):/.test(reference);
+  const isRegistry =
+    reference !== undefined && !/^(host|rootfs|oci|oci-archive|docker-archive|docker-daemon|build):/.test(reference);
   if (isRegistry) return [`FROM ${reference}`];
   return [
     `# It began at ${oneLine(root.source ?? root.uuid)}, which no registry has. Give a base like it: --build-arg BASE=debian:12`,
@@ -140,14 +144,19 @@ function title(root: ImageRecord, image: ImageRecord): string {
 function notes(step: Step): string[] {
   const { image, state } = step;
   return [
-    ...(step.command === undefined
-      ? [`# Kept by hand: ${oneLine(image.command ?? image.uuid)}. What was changed there is in no command.`]
-      : []),
+    ...(step.command === undefined ? [withoutCommand(step)] : []),
     ...(state
       ? [`# With the files of ${oneLine(state.source)} at ${oneLine(state.destination)} (${state.id.slice(0, 10)}).`]
       : []),
     ...(failed(step) ? [`# This ended with exit ${image.exitCode}, and was kept all the same.`] : []),
   ];
+}
+
+function withoutCommand({ image, built }: Step): string {
+  const made = oneLine(image.command ?? image.uuid);
+  return built
+    ? `# Built from a Dockerfile: coppice ${made}. Its commands are there.`
+    : `# Kept by hand: ${made}. What was changed there is in no command.`;
 }
 
 /** A comment ends with its line. */

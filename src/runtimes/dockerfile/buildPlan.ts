@@ -38,63 +38,82 @@ export interface PlanOptions {
 /** What is to be built and on which images. A Dockerfile that cannot be one is refused, naming its line. */
 export function planBuild(text: string, { target, args }: PlanOptions): BuildPlan {
   const file = readInstructions(text);
-  const all = stagesOf(file, args);
-  const last = target === undefined ? all.length - 1 : stageNamed(all, target);
+  const { globals, written } = cutUp(file, args);
+  const last = target === undefined ? written.length - 1 : stageNamed(written, target);
   if (last < 0) {
-    const known = all.map(stage => stage.name).filter(name => name !== undefined);
+    const known = written.map(stage => stage.name).filter(name => name !== undefined);
     throw invalidInput(
       'target',
       `the Dockerfile has no stage ${target}`,
       known.length > 0 ? `It has ${known.join(', ')}.` : 'None of its stages has a name: FROM … AS NAME gives one.',
     );
   }
-  const stages = all.slice(0, last + 1);
+  // What comes after the target is nobody's business, as long as nobody builds it.
+  const wanted = written.slice(0, last + 1);
+  const stages = wanted.map(
+    (stage, index): Stage => ({ ...stage, base: baseOf(stage, wanted.slice(0, index), globals, file) }),
+  );
   let base = stages[last]!.base;
   while (typeof base === 'number') base = stages[base]!.base;
   return { file, stages, outside: outsideOf(stages), base: base.name === 'scratch' ? undefined : base };
 }
 
-function stagesOf(file: Instructions, given: PlanOptions['args']): Stage[] {
-  const globals = new Map<string, string>();
-  const value = (name: string) => globals.get(name);
-  const stages: { from: Instruction; name: string | undefined; base: Stage['base']; instructions: Instruction[] }[] =
-    [];
-  for (const instruction of file.all) {
-    if (instruction.keyword === 'FROM') {
-      stages.push({
-        from: instruction,
-        ...readFrom(instruction, stages, value, file.escapeCharacter),
-        instructions: [],
-      });
-    } else if (stages.length > 0) stages.at(-1)!.instructions.push(instruction);
-    else if (instruction.keyword !== 'ARG') throw broken(instruction, `${instruction.keyword} stands before any FROM`);
-    else
-      for (const word of words(instruction.text)) {
-        const [, name = word, own] = /^([^=]+)=(.*)$/s.exec(word) ?? [];
-        const set = Object.hasOwn(given, name) ? given[name] : own && expanded(own, value, file.escapeCharacter);
-        if (set !== undefined) globals.set(name, set);
-      }
-  }
-  if (stages.length === 0) throw invalidInput('dockerfile', 'it has no FROM');
-  return stages;
+/** A stage as it is written, before anything is filled in. */
+interface WrittenStage extends Omit<Stage, 'base'> {
+  readonly image: string;
+  readonly instructions: Instruction[];
 }
 
-function readFrom(
-  from: Instruction,
-  before: readonly Pick<Stage, 'name'>[],
-  value: (name: string) => string | undefined,
+function cutUp(
+  file: Instructions,
+  given: PlanOptions['args'],
+): { readonly globals: ReadonlyMap<string, string>; readonly written: readonly WrittenStage[] } {
+  const globals = new Map<string, string>();
+  const written: WrittenStage[] = [];
+  for (const instruction of file.all) {
+    const stage = written.at(-1);
+    if (instruction.keyword === 'FROM') written.push({ from: instruction, ...readFrom(instruction), instructions: [] });
+    else if (stage) stage.instructions.push(instruction);
+    else if (instruction.keyword !== 'ARG') throw broken(instruction, `${instruction.keyword} stands before any FROM`);
+    else for (const word of words(instruction.text)) setGlobal(word, globals, given, file.escapeCharacter);
+  }
+  if (written.length === 0) throw invalidInput('dockerfile', 'it has no FROM');
+  return { globals, written };
+}
+
+function setGlobal(
+  word: string,
+  globals: Map<string, string>,
+  given: PlanOptions['args'],
   escapeCharacter: string,
-): Pick<Stage, 'name' | 'base'> {
+): void {
+  const [, name = word, own] = /^([^=]+)=(.*)$/s.exec(word) ?? [];
+  const set = Object.hasOwn(given, name)
+    ? given[name]
+    : own && expanded(own, other => globals.get(other), escapeCharacter);
+  if (set !== undefined) globals.set(name, set);
+}
+
+function readFrom(from: Instruction): Pick<WrittenStage, 'name' | 'image'> {
   const [image, as, name, ...more] = words(from.text);
   const isRight = image !== undefined && more.length === 0 && (as === undefined) === (name === undefined);
   if (!isRight || (as !== undefined && as.toLowerCase() !== 'as'))
     throw broken(from, 'FROM is written FROM IMAGE [AS NAME]');
-  const wanted = expanded(image, value, escapeCharacter);
+  return { image, name };
+}
+
+function baseOf(
+  { from, image }: WrittenStage,
+  before: readonly WrittenStage[],
+  globals: ReadonlyMap<string, string>,
+  { escapeCharacter }: Instructions,
+): Stage['base'] {
+  const wanted = expanded(image, name => globals.get(name), escapeCharacter);
   if (wanted === '')
     throw broken(from, `FROM ${image} names no image, since a variable has no value`, 'Give it as a build argument.');
   const stage = stageNamed(before, wanted);
   const platform = from.flags.some(flag => flag.startsWith('--platform'));
-  return { name, base: stage >= 0 ? stage : { name: wanted, line: from.first + 1, platform } };
+  return stage >= 0 ? stage : { name: wanted, line: from.first + 1, platform };
 }
 
 /** By its name, whose case does not matter, the latest first; a target also by its number. */

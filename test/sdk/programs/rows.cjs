@@ -368,6 +368,29 @@ exports.rows = {
     yield idle.stop();
   },
 
+  *'build: a Dockerfile is an image, or why not'(sdk, { context, builds }) {
+    assert.throws(() => sdk.Sandbox.build({ contxt: '.' }), sdk.InvalidInputError);
+    const missing = yield* fails(
+      sdk.Sandbox.build({ context: '/no/such/folder', runtime: 'docker' }),
+      sdk.InvalidInputError,
+    );
+    assert.equal(missing.field, 'context');
+    if (!builds) {
+      const { code, fix } = yield* fails(sdk.Sandbox.build({ context, runtime: 'native' }), sdk.SandboxError);
+      assert.equal(code, 'unsupported');
+      assert.match(fix, /--runtime docker/);
+      return;
+    }
+    const options = { context, buildArgs: { WHO: 'me' } };
+    const { image, parent, steps } = yield sdk.Sandbox.build({ ...options, target: 'good' });
+    assert.deepEqual([typeof parent, steps.length], ['string', 3]);
+    const sandbox = sdk.Sandbox.run({ ...quick, image });
+    assert.equal((yield sandbox.exec(['cat', '/who'])).stdout, 'me\n');
+    const failed = yield* fails(sdk.Sandbox.build(options), sdk.BuildFailedError);
+    assert.deepEqual([failed.data.exit_code, failed.data.output], [5, 'no']);
+    yield sandbox.stop();
+  },
+
   *'function: runs in a sandbox what it is given, and brings back what it returns'(sdk, { node }) {
     if (!node) return;
     const session = new sdk.Session({ image: 'host:', network: 'none' });

@@ -14,7 +14,12 @@ describe('recipe', () => {
   });
   afterEach(() => parts[Symbol.dispose]());
 
-  function made(command: string, input: Record<string, unknown>, exitCode = 0, kind: 'run' | 'snapshot' = 'run'): void {
+  function made(
+    command: string,
+    input: Record<string, unknown>,
+    exitCode = 0,
+    kind: 'run' | 'snapshot' | 'build' = 'run',
+  ): void {
     const { id } = parts.store.insert({ ...newOperation, kind, title: command, input });
     last = parts.image(uuid(Number(last.slice(-12)) + 1), { parent: last, operationId: id, command, exitCode });
   }
@@ -34,6 +39,16 @@ describe('recipe', () => {
     assert.doesNotMatch(script, /TERM|a b=/);
     const { stdout, status, stderr } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
     assert.deepEqual([stdout, status, stderr], ["it's,a'b,$HOME", 0, '']);
+  });
+
+  test('what a Dockerfile made is said to be in it', () => {
+    made('build /app -f x.dockerfile', {}, 0, 'build');
+    assert.match(
+      text('dockerfile'),
+      /^# Built from a Dockerfile: coppice build \/app -f x\.dockerfile\. Its commands/m,
+    );
+    last = parts.image(uuid(50), { source: 'build:/app' });
+    assert.match(text('dockerfile'), /^FROM \$BASE$/m);
   });
 
   test('a Dockerfile begins at the registry’s image, and says what has no command', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { z } from 'zod';
@@ -93,6 +93,19 @@ describe('the fence around an agent', () => {
     });
     assert.deepEqual(withHostPaths('import_image', { registry_url: 'host:' }, fence), { registry_url: 'host:' });
     assert.deepEqual(withHostPaths('run', { command: 'x' }, fence), { command: 'x', workspace: root });
+  });
+
+  it('stands around a Dockerfile too: absolute, relative to its folder, and the one that is meant when none is named', () => {
+    const context = path.join(root, 'sub');
+    const built = (input: Record<string, unknown>) => withHostPaths('build', { context: 'sub', ...input }, fence);
+    assert.deepEqual(built({}), { context, dockerfile: path.join(context, 'Dockerfile') });
+    assert.deepEqual(built({ dockerfile: 'x/y' }), { context, dockerfile: path.join(context, 'x', 'y') });
+    for (const dockerfile of ['/etc/passwd', '../../outside/secret', '../link/secret', '../dangling'])
+      assert.throws(() => built({ dockerfile }), /dockerfile: .* outside/, dockerfile);
+    assert.throws(() => built({ context: 'link' }), /context: /);
+    symlinkSync('../../outside/secret', path.join(context, 'Dockerfile'));
+    assert.throws(() => built({}), /dockerfile: .* outside/);
+    rmSync(path.join(context, 'Dockerfile'));
   });
 
   it('knows every field of every verb that names a place of this machine', () => {

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type BuildEvent, BuildSteps } from '../../../src/runtimes/docker/buildSteps.ts';
+import { planBuild } from '../../../src/runtimes/dockerfile/buildPlan.ts';
+
+/** Events as Docker 20.10 and Podman 4.3 sent them. */
+
+const dockerfile = 'ARG V=1\nFROM tag:mine AS a\nRUN echo one\nFROM a\nCOPY --from=a x y\nRUN exit 7\n';
+const said = (...texts: string[]): BuildEvent[] => texts.map(stream => ({ stream }));
+
+const docker = said(
+  'Step 1/9 : ARG V=1',
+  '\n',
+  'Step 2/9 : FROM localhost/coppice/h:u AS a',
+  '\n',
+  ' ---> 0f32094ba6c4\n',
+  'Step 3/9 : LABEL "coppice.home"="h"',
+  '\n',
+  ' ---> Running in e9b7988f057a\n',
+  'Removing intermediate container e9b7988f057a\n',
+  ' ---> d53bee838b02\n',
+  'Step 4/9 : RUN echo one',
+  '\n',
+  ' ---> Running in 5540bf31d663\n',
+  'one\n',
+  '\u001b[91mcomplaint\n\u001b[0m',
+  'half',
+  ' line\n',
+  'Removing intermediate container 5540bf31d663\n',
+  ' ---> 4391b360a548\n',
+  'Step 5/9 : FROM a',
+  '\n',
+  ' ---> 4391b360a548\n',
+  'Step 6/9 : LABEL "coppice.home"="h"',
+  '\n',
+  ' ---> Using cache\n',
+  ' ---> d53bee838b02\n',
+  'Step 7/9 : COPY --from=a x y',
+  '\n',
+  ' ---> Using cache\n',
+  ' ---> c97c9d1732a2\n',
+  'Step 8/9 : RUN exit 7',
+  '\n',
+  ' ---> Running in 84c682bbbd6b\n',
+  'last words\n',
+  'Removing intermediate container 84c682bbbd6b\n',
+);
+const podman = said(
+  '[1/2] STEP 1/3: FROM localhost/coppice/h:u AS a\n',
+  '[1/2] STEP 2/3: LABEL "coppice.home"="h"\n',
+  '--> 61e05d5ea59\n',
+  '[1/2] STEP 3/3: RUN echo one\n',
+  'one\n',
+  'complaint\n',
+  'half',
+  ' line\n',
+  '--> 79bcc770cc2\n',
+  '[2/2] STEP 1/5: FROM 79bcc770cc22a4910d049fedacfb133edbfa657892e5697e051da903b7a626ff\n',
+  '[2/2] STEP 2/5: LABEL "coppice.home"="h"\n',
+  `--> Using cache ${'6'.repeat(64)}\n`,
+  '--> 61e05d5ea59\n',
+  '[2/2] STEP 3/5: COPY --from=a x y\n',
+  `--> Using cache ${'6'.repeat(64)}\n`,
+  '--> 61e05d5ea59\n',
+  '[2/2] STEP 4/5: RUN exit 7\n',
+  'last words\n',
+);
+const output = [
+  'Step 1/5: FROM tag:mine AS a',
+  'Step 2/5: RUN echo one',
+  'one',
+  'complaint',
+  'half line',
+  'Step 3/5: FROM a',
+  'Step 4/5: COPY --from=a x y',
+  ' ---> Using cache',
+  'Step 5/5: RUN exit 7',
+  'last words',
+  '',
+].join('\n');
+
+const steps = () => new BuildSteps(planBuild(dockerfile, { target: undefined, args: {} }));
+
+describe('what a daemon says while it builds', () => {
+  for (const [name, events, end] of [
+    [
+      'Docker',
+      docker,
+      { error: 'x', errorDetail: { code: 7, message: "The command '/bin/sh -c exit 7' returned a non-zero code: 7" } },
+    ],
+    [
+      'Podman',
+      podman,
+      { error: 'x', errorDetail: { message: 'building at STEP "RUN exit 7": while running runtime: exit status 7\n' } },
+    ],
+  ] as const) {
+    it(`${name}: is the same output, the same steps, the same failure`, () => {
+      const told = steps();
+      assert.equal(events.map(event => told.take(event)).join(''), output);
+      assert.deepEqual(
+        told.steps.map(step => step.cached),
+        [false, false, false, true, false],
+      );
+      const { exitCode, error } = told.failure(end);
+      assert.deepEqual([exitCode, error.code], [7, 'build_failed']);
+      assert.equal(error.message, 'step 5/5, RUN exit 7, ended with exit code 7: last words');
+      assert.deepEqual(error.data, { step: 5, steps: 5, command: 'RUN exit 7', exit_code: 7, output: 'last words' });
+    });
+  }
+
+  it('knows the container that a step runs in, as long as it does', () => {
+    const told = steps();
+    for (const event of docker.slice(0, 7)) told.take(event);
+    assert.equal(told.container, undefined);
+    for (const event of docker.slice(7, 8)) told.take(event);
+    assert.equal(told.container, 'e9b7988f057a');
+    told.take({ stream: 'Removing intermediate container e9b7988f057a\n' });
+    assert.equal(told.container, undefined);
+  });
+
+  it('that has no exit code is told in its own words, without places of its disk', () => {
+    const told = steps();
+    for (const event of podman.slice(0, 12)) told.take(event);
+    const { exitCode, error } = told.failure({
+      error:
+        'building at STEP "COPY nothere /x": checking on sources under "/var/tmp/libpod_builder213/build": copier: stat: "/nothere": no such file or directory\n',
+    });
+    assert.equal(exitCode, null);
+    assert.match(
+      error.message,
+      /^step \d\/5, .*, failed: checking on sources in the context: copier: stat: "\/nothere": no such file/,
+    );
+    assert.match(error.fix!, /\.dockerignore/);
+  });
+});
