@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
@@ -50,6 +51,9 @@ export class Arena implements AsyncDisposable {
   static async open(): Promise<Arena> {
     await using stack = new AsyncDisposableStack();
     const { path: folder } = stack.use(new TemporaryFolder());
+    spreadChildren(folder);
+    // Homes and daemons find their places here too.
+    process.env.TMPDIR = folder;
     const rootfs = makeBusyboxRootfs(`${folder}/rootfs`);
     const spawner = stack.adopt(new Spawner(compile('spawner', folder)), program => program.close());
     const floorProgram = compile('floor', folder);
@@ -63,6 +67,11 @@ export class Arena implements AsyncDisposable {
     await client.call('import_image', { registry_url: `rootfs:${rootfs}`, tag: 'bench/busybox' });
     const parts = { folder, rootfs, home, client, docker, withoutDocker, spawner, floor, floorProgram };
     return new Arena({ ...parts, stack: stack.move() });
+  }
+
+  /** A path that was never used, for what a turn makes: nothing was ever deleted where it comes to lie. */
+  place(name: string): string {
+    return `${this.folder}/${name}-${++this.#counter}`;
   }
 
   /** One run of ours, from the call to its result; `COPPICE_BENCH_DELAY_MS` makes it slower, to see the check fail. */
@@ -131,6 +140,18 @@ export class Arena implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#stack.disposeAsync();
+  }
+}
+
+/**
+ * For minutes after files were deleted, ext4 takes ten times as long to make new ones in that part of the disk, and which
+ * contender of a row meets that would be chance. What is made in this folder is spread over the disk.
+ */
+function spreadChildren(folder: string): void {
+  try {
+    execFileSync('chattr', ['+T', folder], { stdio: 'pipe' });
+  } catch (error) {
+    console.error(`bench: no chattr +T here, figures of many files may be off: ${(error as Error).message.trim()}`);
   }
 }
 

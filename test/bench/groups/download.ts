@@ -25,7 +25,6 @@ export async function* download(arena: Arena, turns: number): AsyncGenerator<Row
 class DownloadWork {
   readonly #arena: Arena;
   readonly #folder: string;
-  #counter = 0;
 
   private constructor(arena: Arena, folder: string) {
     this.#arena = arena;
@@ -97,7 +96,7 @@ class DownloadWork {
 
   /** A place that is new each time; clearing it is not measured. */
   async #into(work: (to: string) => Promise<number>): Promise<number> {
-    const to = path.join(this.#folder, `out-${++this.#counter}`);
+    const to = this.#arena.place('out');
     try {
       return await work(to);
     } finally {

@@ -35,6 +35,7 @@ class SyncWork {
   readonly #warmUps: number;
   readonly #folder: string;
   readonly #source: string;
+  readonly #repository: string;
   readonly #file: string;
   #counter = 0;
 
@@ -46,6 +47,7 @@ class SyncWork {
     this.#warmUps = files === 10_000 ? 3 : 1;
     this.#folder = path.join(arena.folder, `sync-${files}`);
     this.#source = makeTree(path.join(this.#folder, 'source'), files);
+    this.#repository = path.join(this.#folder, 'repository');
     this.#file = path.join(this.#source, 'd3', 's3', 'f1260.ts');
   }
 
@@ -57,13 +59,12 @@ class SyncWork {
   async settle(): Promise<void> {
     await this.#sync();
     await this.#arena.spawner.run(this.#rsync('copy'));
-    this.#git('repository');
-    await this.#arena.spawner.run(this.#add('repository'));
+    this.#git(this.#repository);
+    await this.#arena.spawner.run(this.#add(this.#repository));
   }
 
   async cold(turns: number): Promise<Row> {
     const ours = 'coppice rsync, empty store';
-    const copy = () => path.join(this.#folder, `copy-${++this.#counter}`);
     const contenders: Contender[] = [
       { name: ours, kind: 'ours', isolation: STORE, once: () => this.#coldStore() },
       {
@@ -71,7 +72,7 @@ class SyncWork {
         kind: 'peer',
         isolation: COPIES,
         once: async () => {
-          const target = copy();
+          const target = this.#arena.place('copy');
           const taken = await this.#arena.spawner.run(['rsync', '-a', `${this.#source}/`, target]);
           rmSync(target, { recursive: true });
           return taken;
@@ -82,10 +83,10 @@ class SyncWork {
         kind: 'peer',
         isolation: STORE,
         once: async () => {
-          const name = `git-${++this.#counter}`;
-          this.#git(name);
-          const taken = await this.#arena.spawner.run(this.#add(name));
-          rmSync(path.join(this.#folder, name), { recursive: true });
+          const repository = this.#arena.place('git');
+          this.#git(repository);
+          const taken = await this.#arena.spawner.run(this.#add(repository));
+          rmSync(repository, { recursive: true });
           return taken;
         },
       },
@@ -256,7 +257,7 @@ class SyncWork {
         return this.#arena.spawner.run(command);
       },
     });
-    return [peer('rsync -a', COPIES, this.#rsync('copy')), peer('git add -A', STORE, this.#add('repository'))];
+    return [peer('rsync -a', COPIES, this.#rsync('copy')), peer('git add -A', STORE, this.#add(this.#repository))];
   }
 
   async #sync(changed?: readonly string[], client: EngineClient = this.#arena.client): Promise<string> {
@@ -265,20 +266,12 @@ class SyncWork {
       .directory_state_id;
   }
 
-  #git(name: string): void {
-    execFileSync('git', ['init', '-q', '--bare', path.join(this.#folder, name)]);
+  #git(folder: string): void {
+    execFileSync('git', ['init', '-q', '--bare', folder]);
   }
 
-  #add(name: string): string[] {
-    return [
-      'git',
-      `--git-dir=${path.join(this.#folder, name)}`,
-      `--work-tree=${this.#source}`,
-      '-C',
-      this.#source,
-      'add',
-      '-A',
-    ];
+  #add(repository: string): string[] {
+    return ['git', `--git-dir=${repository}`, `--work-tree=${this.#source}`, '-C', this.#source, 'add', '-A'];
   }
 
   #rsync(name: string): string[] {
