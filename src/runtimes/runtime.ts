@@ -234,15 +234,17 @@ export interface DirectoryStateLayer {
   /**
    * Lays the state's tree out in an empty folder of this machine. Immutable: the runtime may do it once and keep the result.
    * `root` is who root inside is on this machine, where we may give files away; else the tree is ours alone when it has an
-   * `owner`, for the runtime to give away. `laid` finds the tree of another state that is kept, to link to.
+   * `owner`, for the runtime to give away. `laid` finds the whole tree of another state that is kept, to link to. With
+   * `overOthers` only what differs from such a tree may be laid out: then it answers whose, and the folder is to lie over that.
    */
   layOut(
     folder: string,
     options: {
       readonly root: { readonly uid: number; readonly gid: number } | undefined;
       readonly laid: (state: string) => string | undefined;
+      readonly overOthers: boolean;
     },
-  ): Promise<void>;
+  ): Promise<string | undefined>;
 }
 
 export interface RuntimeSandbox {

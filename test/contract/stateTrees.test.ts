@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -18,6 +19,7 @@ import type { VerbInput } from '../../src/protocol/verbs.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { RandomTree, random } from '../harness/randomTree.ts';
 import { TemporaryFolder } from '../harness/temporaryFolder.ts';
+import { without } from '../harness/testRuntime.ts';
 import { pictureInside, pictureOf, withoutTimes } from '../harness/treePicture.ts';
 
 let engine: TestEngine;
@@ -128,6 +130,83 @@ function blobPicture(): string[] {
     })
     .sort();
 }
+
+describe('a state that differs little from one that is there', () => {
+  const layersMade = (before: readonly string[]) => layerFolders().filter(name => !before.includes(name));
+  const layerFolders = () =>
+    readdirSync(path.join(engine.home, 'native', 'layers')).filter(name => name.startsWith('s'));
+  const filesIn = (layer: string) =>
+    readdirSync(path.join(engine.home, 'native', 'layers', layer), { recursive: true, withFileTypes: true })
+      .filter(entry => !entry.isDirectory())
+      .map(entry => entry.name);
+
+  test('is laid as what changed, added and edited, and looks as if laid whole', {
+    skip: without('own layers'),
+  }, async () => {
+    for (let n = 0; n < 40; n++) write(`d${n % 4}/f${n}`, `file ${n}`);
+    write('run.sh', 'echo old', 0o755);
+    await run('true', { directory_state_id: await state() });
+    const before = layerFolders();
+    write('d1/f1', 'edited');
+    write('new/deep/file', 'added');
+    chmodSync(path.join(source, 'd2'), 0o750);
+    chmodSync(path.join(source, 'run.sh'), 0o644);
+    const id = await state();
+    assert.deepEqual(await pictureInside(engine, { image, directory_state_id: id }), pictureOf(source));
+    const [layer, ...more] = layersMade(before);
+    assert.deepEqual(more, []);
+    assert.deepEqual(filesIn(layer!).sort(), ['f1', 'file', 'run.sh']);
+    // What a run keeps stands on both, also when the state is not used any more.
+    const kept = await keep('cat d1/f1 d2/f2 > out', { directory_state_id: id });
+    assert.equal((await run('cat out d3/f3', { image: kept })).stdout, 'editedfile 2file 3');
+    assert.deepEqual(
+      (await engine.client.call('diff', { image: kept })).entries.map(entry => `${entry.change} ${entry.path}`),
+      ['A /app/out'],
+    );
+    write('d1/f1', 'edited again');
+    const later = await state();
+    assert.equal(
+      (await run('cat out d1/f1', { image: kept, directory_state_id: later })).stdout,
+      'editedfile 2edited again',
+    );
+  });
+
+  test('what the image has of its own where the state lost a file is seen again', async () => {
+    const own = await keep('mkdir -p /app/sub; echo image > /app/f; echo image > /app/sub/g', { cwd: '/' });
+    write('f', 'state');
+    write('sub/g', 'state');
+    write('other', 'state');
+    assert.equal((await run('cat f sub/g', { image: own, directory_state_id: await state() })).stdout, 'statestate');
+    unlinkSync(path.join(source, 'f'));
+    assert.equal((await run('cat f sub/g', { image: own, directory_state_id: await state() })).stdout, 'image\nstate');
+    unlinkSync(path.join(source, 'other'));
+    mkdirSync(path.join(source, 'other'));
+    write('other/in', 'now a folder');
+    const id = await state();
+    assert.equal(
+      (await run('cat f sub/g other/in', { image: own, directory_state_id: id })).stdout,
+      'image\nstatenow a folder',
+    );
+  });
+
+  test('thirty edits in a row, each run, also with the first image gone', async () => {
+    for (let n = 0; n < 20; n++) write(`f${n}`, `file ${n}`);
+    let kept = await keep('true > made', { directory_state_id: await state() });
+    for (let n = 0; n < 30; n++) {
+      write(`f${n % 20}`, `edit ${n}`);
+      const id = await state();
+      const result = await run(`cat f${n % 20} f${(n + 1) % 20}`, {
+        image: n % 3 === 0 ? kept : image,
+        directory_state_id: id,
+      });
+      assert.equal(result.stdout, `edit ${n}${n < 19 ? `file ${n + 1}` : `edit ${n - 19}`}`);
+      if (n % 10 !== 9) continue;
+      const next = await keep(`echo ${n} >> made`, { image: kept, directory_state_id: id });
+      await engine.client.call('remove_image', { image: kept, force: true });
+      kept = next;
+    }
+  });
+});
 
 describe('a state that is laid again', () => {
   test('what it overrode is ground, not what the run wrote', async () => {

@@ -13,7 +13,7 @@ export class StateLayers {
   readonly #sync: Sync;
   readonly #images: ImageStore;
   readonly #operations: OperationStore;
-  /** The state of each series that was laid last: the next one shares most of its files. */
+  /** The state of each series that was laid whole last: the next ones share most of its files. */
   readonly #last = new Map<string, StateRecord>();
 
   constructor(parts: {
@@ -50,20 +50,24 @@ export class StateLayers {
     state: StateRecord,
     folder: string,
     options: Parameters<DirectoryStateLayer['layOut']>[1],
-  ): Promise<void> {
+  ): Promise<string | undefined> {
     const key = `${seriesOf(state)}\0${state.owner}`;
     const last = this.#last.get(key);
     const lastFolder = last && options.laid(last.id);
-    await this.#sync.layOut({
+    const earlier = lastFolder === undefined ? undefined : { folder: lastFolder, object: last!.object };
+    const whole = await this.#sync.layOut({
       object: state.object,
       folder,
       mode: state.mode,
       mtime: state.mtime,
-      earlier: lastFolder === undefined ? undefined : { folder: lastFolder, object: last!.object },
+      earlier,
+      overEarlier: options.overOthers,
       owner: outerOwner(state, options.root),
       copy: state.owner !== null && options.root === undefined,
     });
+    if (!whole) return last!.id;
     this.#last.set(key, state);
+    return undefined;
   }
 
   /** Compared with the last state of the same series in the image's past: what is lost, and what changed behind time's back. */

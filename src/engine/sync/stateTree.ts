@@ -20,48 +20,89 @@ const LONG_PATH = 2_000;
 export interface TreeSource {
   readonly entries: (object: string) => readonly StoredEntry[];
   readonly blobs: BlobFolder;
-  /** An earlier state's tree and root object: what is the same there is linked, not copied. */
-  readonly earlier: { readonly folder: string; readonly object: string } | undefined;
   /** Owner on this machine, when it is not us. */
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   /** No inode may be shared with the store or another tree. */
   readonly copy: boolean;
 }
 
-/** Lays a state's tree out in an empty folder, with hard links wherever the same inode can serve. */
-export function layOut(source: TreeSource, object: string, folder: string, mode: number, mtime: number): void {
-  const earlier = source.earlier ? indexed(source, source.earlier.object) : undefined;
-  fillFolder(
-    source,
-    object,
-    Buffer.from(folder).toString('latin1'),
-    earlier,
-    source.earlier ? Buffer.from(source.earlier.folder).toString('latin1') : '',
-  );
-  finish(source, Buffer.from(folder).toString('latin1'), mode, mtime);
+interface Dress {
+  readonly mode: number;
+  readonly mtime: number;
 }
 
-const indexed = (source: TreeSource, object: string): ReadonlyMap<BytePath, StoredEntry> =>
-  new Map(source.entries(object).map(entry => [entry.name, entry]));
+/** The tree of an earlier state. */
+interface Earlier {
+  readonly entries: ReadonlyMap<BytePath, StoredEntry>;
+  /** What is the same there is linked; undefined: that tree will lie under this one, and what is the same is left out. */
+  readonly path: BytePath | undefined;
+}
 
-function fillFolder(
+/** Lays a state's tree out in an empty folder, with hard links wherever the same inode can serve. */
+export function layOut(
   source: TreeSource,
   object: string,
-  path: BytePath,
-  earlier: ReadonlyMap<BytePath, StoredEntry> | undefined,
-  earlierPath: BytePath,
+  folder: string,
+  top: Dress,
+  earlier: { readonly folder: string; readonly object: string } | undefined,
 ): void {
+  const path = bytesOf(folder);
+  const before = earlier && { entries: indexed(source, earlier.object), path: bytesOf(earlier.folder) };
+  fillFolder(source, object, path, before);
+  finish(source, path, top.mode, top.mtime);
+}
+
+/** Lays out only what differs from an earlier tree that it `canLieOver`. */
+export function layOutDifference(source: TreeSource, before: string, object: string, folder: string, top: Dress): void {
+  const path = bytesOf(folder);
+  fillFolder(source, object, path, { entries: indexed(source, before), path: undefined });
+  finish(source, path, top.mode, top.mtime);
+}
+
+/** More files than these are laid out whole: each stands in two trees, and the next state differs by still more. */
+const mostDifferent = 256;
+
+/**
+ * Can what differs lie over the earlier tree so that both together look as the later one does, whatever lies below? Nothing
+ * may be gone: what hides it in the tree would hide it in the image below too. For the same reason no folder may come where
+ * something else was.
+ */
+export function canLieOver(entries: TreeSource['entries'], before: string, after: string): boolean {
+  let left = mostDifferent;
+  const compare = (before: string | undefined, after: string): boolean => {
+    const old = new Map((before === undefined ? [] : entries(before)).map(entry => [entry.name, entry]));
+    for (const entry of entries(after)) {
+      const was = old.get(entry.name);
+      old.delete(entry.name);
+      if (was && isSame(was, entry)) continue;
+      if (--left < 0) return false;
+      if (entry.kind !== 'folder') continue;
+      if (was && was.kind !== 'folder') return false;
+      if (was?.value !== entry.value && !compare(was?.value, entry.value)) return false;
+    }
+    return old.size === 0;
+  };
+  return compare(before, after);
+}
+
+const bytesOf = (path: string): BytePath => Buffer.from(path).toString('latin1');
+
+const indexed = (source: TreeSource, object: string): Earlier['entries'] =>
+  new Map(source.entries(object).map(entry => [entry.name, entry]));
+
+function fillFolder(source: TreeSource, object: string, path: BytePath, earlier: Earlier | undefined): void {
   for (const entry of source.entries(object)) {
     const target = `${path}/${entry.name}`;
-    const before = earlier?.get(entry.name);
-    const beforePath = `${earlierPath}/${entry.name}`;
+    const before = earlier?.entries.get(entry.name);
+    const same = before !== undefined && isSame(before, entry);
+    if (same && earlier?.path === undefined) continue;
     if (entry.kind === 'folder') {
       mkdirSync(forSystem(target), 0o700);
       const below = reach(target);
-      const belowBefore = before?.kind === 'folder' ? reachEarlier(beforePath) : undefined;
-      const inside = belowBefore && before ? indexed(source, before.value) : undefined;
+      const belowBefore = before?.kind === 'folder' ? reachEarlier(earlier!, before) : undefined;
       try {
-        fillFolder(source, entry.value, below.place, inside, belowBefore?.place ?? '');
+        const inside = belowBefore && { entries: indexed(source, before!.value), path: belowBefore.place };
+        fillFolder(source, entry.value, below.place, inside);
       } finally {
         below.close();
         belowBefore?.close();
@@ -71,7 +112,7 @@ function fillFolder(
       symlinkSync(forSystem(entry.value), forSystem(target));
       if (source.owner) lchownSync(forSystem(target), source.owner.uid, source.owner.gid);
       lutimesSync(forSystem(target), entry.mtime / 1000, entry.mtime / 1000);
-    } else if (!(before && isSame(before, entry) && tryLink(beforePath, target))) fillFile(source, entry, target);
+    } else if (!(same && tryLink(`${earlier!.path}/${entry.name}`, target))) fillFile(source, entry, target);
   }
 }
 
@@ -81,9 +122,13 @@ function reach(path: BytePath): Pick<HeldFolder, 'place' | 'close'> {
 }
 
 /** An earlier tree that cannot be read is as good as none. */
-function reachEarlier(path: BytePath): Pick<HeldFolder, 'place' | 'close'> | undefined {
+function reachEarlier(
+  { path }: Earlier,
+  folder: StoredEntry,
+): { readonly place: BytePath | undefined; readonly close: () => void } | undefined {
+  if (path === undefined) return { place: undefined, close: () => {} };
   try {
-    return reach(path);
+    return reach(`${path}/${folder.name}`);
   } catch {
     return undefined;
   }
@@ -97,7 +142,7 @@ function finish(source: TreeSource, path: BytePath, mode: number, mtime: number)
 }
 
 const isSame = (a: StoredEntry, b: StoredEntry): boolean =>
-  a.kind === 'file' && a.value === b.value && a.mode === b.mode && a.mtime === b.mtime;
+  a.kind === b.kind && a.value === b.value && a.mode === b.mode && a.mtime === b.mtime;
 
 const NO_LINK: ReadonlySet<string> = new Set(['EMLINK', 'ENOENT', 'EXDEV', 'EPERM', 'EACCES']);
 

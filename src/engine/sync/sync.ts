@@ -109,8 +109,9 @@ export class Sync {
     };
   }
 
-  async layOut(request: LayOutRequest): Promise<void> {
-    await this.#ask(call => ({ call, layOut: request }));
+  /** False: not whole, but what differs from the earlier tree. */
+  async layOut(request: LayOutRequest): Promise<boolean> {
+    return (await this.#ask(call => ({ call, layOut: request }))) as boolean;
   }
 
   /** Drops what nothing has named since `before`; blobs and folders go with the last state that has them. */

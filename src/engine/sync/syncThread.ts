@@ -17,7 +17,7 @@ import { fromText } from '../../workspace/bytePath.ts';
 import { Excludes } from '../../workspace/excludes.ts';
 import { applyChanges } from './applyChanges.ts';
 import { type Collected, collect } from './collect.ts';
-import { layOut } from './stateTree.ts';
+import { canLieOver, layOut, layOutDifference } from './stateTree.ts';
 import { type BlobFolder, storeFile } from './storeFile.ts';
 import {
   compareTrees,
@@ -74,12 +74,14 @@ export interface LayOutRequest {
   readonly mode: number;
   readonly mtime: number;
   readonly earlier: { readonly folder: string; readonly object: string } | undefined;
+  /** What differs from the earlier tree will do, where it can lie over that. */
+  readonly overEarlier: boolean;
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   /** The files will be given to somebody else: none may be shared. */
   readonly copy: boolean;
 }
 
-export type WorkerValue = SyncOutcome | Collected | null;
+export type WorkerValue = SyncOutcome | Collected | boolean | null;
 export type WorkerRequest = { readonly call: number } & (
   | { readonly sync: SyncRequest }
   | { readonly layOut: LayOutRequest }
@@ -124,8 +126,8 @@ export class SyncThread {
   answer(request: WorkerRequest): WorkerValue {
     if ('sync' in request) return this.sync(request.sync);
     if ('collectBefore' in request) return this.collect(request.collectBefore);
-    if ('layOut' in request) this.layOut(request.layOut);
-    else this.save();
+    if ('layOut' in request) return this.layOut(request.layOut);
+    this.save();
     return null;
   }
 
@@ -230,26 +232,23 @@ export class SyncThread {
     for (const name of readdirSync(folder)) rmSync(path.join(folder, name));
   }
 
-  layOut(request: LayOutRequest): void {
+  /** Was it laid whole? */
+  layOut(request: LayOutRequest): boolean {
     const find = this.#database.prepare('SELECT entries FROM trees WHERE object = ?');
     const entries = (object: string): StoredEntry[] => {
       const row = find.get(object) as { entries: Uint8Array } | undefined;
       if (!row) throw new Error(`the store has no folder object ${object}`);
       return parseStored(Buffer.from(row.entries).toString('latin1'));
     };
-    layOut(
-      {
-        entries,
-        blobs: this.#blobs,
-        earlier: request.copy ? undefined : request.earlier,
-        owner: request.owner,
-        copy: request.copy,
-      },
-      request.object,
-      request.folder,
-      request.mode,
-      request.mtime,
-    );
+    const { object, folder, mode, mtime, earlier, owner, copy } = request;
+    const source = { entries, blobs: this.#blobs, owner, copy };
+    const over =
+      request.overEarlier && earlier !== undefined && canLieOver(entries, earlier.object, object)
+        ? earlier.object
+        : undefined;
+    if (over !== undefined) layOutDifference(source, over, object, folder, { mode, mtime });
+    else layOut(source, object, folder, { mode, mtime }, copy ? undefined : earlier);
+    return over === undefined;
   }
 
   #cacheFile(key: string): string {

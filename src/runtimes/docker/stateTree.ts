@@ -41,6 +41,7 @@ export class StateTrees {
     await state.layOut(folder, {
       root: undefined,
       laid: other => (this.#trees.has(other) ? path.join(this.#folder, other, state.destination) : undefined),
+      overOthers: false,
     });
     return root;
   }

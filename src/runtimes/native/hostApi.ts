@@ -185,6 +185,8 @@ export interface AdoptState {
   readonly state: string;
   readonly layer: string;
   readonly inbox: string;
+  /** The layer of another state that it only differs from: it lies over that. */
+  readonly over: string | null;
   /** A folder in it that shall belong to somebody else inside. */
   readonly give: { readonly folder: string; readonly uid: number; readonly gid: number } | null;
 }

@@ -29,7 +29,7 @@ export class StateLaying {
     try {
       return await create();
     } catch (error) {
-      if (!state || !(error instanceof CoppiceError) || error.code !== 'state_not_found') throw error;
+      if (!state || !isUnlaid(error)) throw error;
     }
     await this.#lay(host, state);
     return create();
@@ -38,23 +38,31 @@ export class StateLaying {
   #lay(host: HostConnection, state: DirectoryStateLayer): Promise<void> {
     const going = this.#going.get(state.id);
     if (going) return going;
-    const laying = this.#layOut(host, state).finally(() => this.#going.delete(state.id));
+    // Its ground may have gone before it came.
+    const laying = this.#layOut(host, state, true)
+      .catch(error => {
+        if (!isUnlaid(error)) throw error;
+        return this.#layOut(host, state, false);
+      })
+      .finally(() => this.#going.delete(state.id));
     this.#going.set(state.id, laying);
     return laying;
   }
 
-  async #layOut(host: HostConnection, state: DirectoryStateLayer): Promise<void> {
+  async #layOut(host: HostConnection, state: DirectoryStateLayer, overOthers: boolean): Promise<void> {
     const inbox = `state-${randomUUID()}`;
     const layer = path.join(this.#home, layingFolder, inbox);
     try {
       const folder = this.#makeFolders(layer, state.destination);
-      await state.layOut(folder, { root: this.#root, laid: id => this.#laid(id, state.destination) });
+      const laid = (id: string) => this.#laid(id, state.destination);
+      const over = await state.layOut(folder, { root: this.#root, laid, overOthers });
       // Whole, and from here on the host's: nothing more is done to it by its name.
       await rename(layer, path.join(this.#home, 'inbox', inbox));
       await host.ask(adoptStateRequest, {
         state: state.id,
         layer: stateLayerId(state.id),
         inbox,
+        over: over === undefined ? null : stateLayerId(over),
         give: this.#give(state),
       });
     } finally {
@@ -87,4 +95,8 @@ export class StateLaying {
     const folder = path.join(this.#home, 'layers', stateLayerId(state), destination);
     return existsSync(folder) ? folder : undefined;
   }
+}
+
+function isUnlaid(error: unknown): boolean {
+  return error instanceof CoppiceError && error.code === 'state_not_found';
 }

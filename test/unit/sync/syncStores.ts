@@ -82,5 +82,5 @@ export function layOut(
 ): void {
   mkdirSync(folder, { recursive: true });
   const { object, mode, mtime } = outcome;
-  thread.layOut({ object, folder, mode, mtime, earlier, owner: undefined, copy: false });
+  thread.layOut({ object, folder, mode, mtime, earlier, overEarlier: false, owner: undefined, copy: false });
 }

@@ -248,14 +248,15 @@ export class Sandbox {
 
   /** The state's tree lies over the image; what an earlier state brought and this one lacks is hidden below it. */
   async #withState(state: LaidState): Promise<RuntimeImage> {
-    if (!this.#tools.layers.hasState(state.id, state.layer)) {
+    const layers = this.#tools.layers.stateLayers(state.id, state.layer);
+    if (layers === undefined) {
       throw new CoppiceError('state_not_found', `the tree of ${state.id} is not laid out`, {
         data: { layer: state.layer },
       });
     }
     if (state.hides.length > 0) this.#image = await this.#withLayer('hidden', root => hideFiles(root, state.hides));
     const below = imageData(this.#image);
-    this.#image = this.#over(state.layer);
+    this.#image = this.#over(layers);
     await this.#keepFoldersAbove(state.destination, below);
     if (state.touches.length === 0) return this.#image;
     const now = new Date();
@@ -308,17 +309,18 @@ export class Sandbox {
     const id = `f${Buffer.from(randomBytes(8)).readBigUInt64BE().toString(36).padStart(13, '0').slice(-7)}`;
     renameSync(tree, layerPath(id));
     this.#laid.push(id);
-    return this.#over(id);
+    return this.#over([id]);
   }
 
   /** A state that lies further below already moves to the top: no layer may stand twice in a mount. */
-  #over(layer: string): RuntimeImage {
+  #over(layers: readonly string[]): RuntimeImage {
     const data = imageData(this.#image);
+    const others = (ids: readonly string[]) => ids.filter(id => !layers.includes(id));
     const mounted = this.#tools.layers.resolve(data).layers;
-    const below = mounted.includes(layer) ? mounted.filter(id => id !== layer) : data.layers;
+    const below = mounted.some(id => layers.includes(id)) ? others(mounted) : data.layers;
     return {
       uuid: this.#image.uuid,
-      data: { ...data, layers: [layer, ...below], laid: [layer, ...data.laid.filter(id => id !== layer)] },
+      data: { ...data, layers: [...layers, ...below], laid: [...layers, ...others(data.laid)] },
     };
   }
 

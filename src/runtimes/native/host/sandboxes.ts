@@ -53,7 +53,7 @@ export class Sandboxes {
     const { give } = adopted;
     if (give)
       await promisify(execFile)('chown', ['-R', '-h', `${give.uid}:${give.gid}`, '--', path.join(tree, give.folder)]);
-    this.#tools.layers.adoptState(adopted.state, adopted.layer, tree);
+    this.#tools.layers.adoptState(adopted.state, adopted.layer, tree, adopted.over ?? undefined);
   }
 
   /** A sandbox of nothing but our own program starts, or the error says what stands in the way. */

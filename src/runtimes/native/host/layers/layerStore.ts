@@ -42,6 +42,8 @@ export interface MadeBy {
   readonly host: boolean;
   /** The directory state whose tree it is. */
   readonly state?: string;
+  /** The layer of another state that it lies over: it holds only what differs. */
+  readonly over?: string;
   /** Of a layer that came with an image from outside. */
   readonly shared?: SharedAs;
 }
@@ -91,6 +93,8 @@ export class LayerStore {
   readonly #doomed = new Set<string>();
   /** Those of directory states that runs were made with, least recently used first. */
   readonly #states = new Set<string>();
+  /** The layer of the state that a state's differs from, by its own. */
+  readonly #over = new Map<string, string>();
   /** What committed layers say was laid under them: the states that images stand on. By layer. */
   readonly #laidUnder = new Map<string, readonly string[]>();
   /** Layers that were there when the host started. */
@@ -257,30 +261,50 @@ export class LayerStore {
   }
 
   /** A directory state's tree becomes a layer under its own name. Immutable: one that is there already stays. */
-  adoptState(state: string, id: string, folder: string): void {
-    if (this.hasState(state, id)) this.#dropLater(folder);
-    else {
-      this.#writeMeta(id, { image: '', parent: null, laid: [], host: false, state });
-      fs.renameSync(folder, this.#layer(id));
+  adoptState(state: string, id: string, folder: string, over: string | undefined): void {
+    if (this.stateLayers(state, id)) {
+      this.#dropLater(folder);
+      return;
     }
+    if (over !== undefined && !this.has(over)) {
+      this.#dropLater(folder);
+      throw new CoppiceError('state_not_found', `the tree that ${state} lies over is gone`, { data: { layer: over } });
+    }
+    this.#writeMeta(id, {
+      image: '',
+      parent: null,
+      laid: [],
+      host: false,
+      state,
+      ...(over === undefined ? {} : { over }),
+    });
+    fs.renameSync(folder, this.#layer(id));
   }
 
-  /** Is the layer there, and does it hold that state and no other? */
-  hasState(state: string, id: string): boolean {
-    if (!this.has(id)) return false;
+  /** The layers that show that state and no other, topmost first: its own, and the one it differs from. */
+  stateLayers(state: string, id: string): readonly string[] | undefined {
+    if (!this.has(id)) return undefined;
     const meta = this.#readMeta(id);
-    if (meta?.state === state) {
-      this.#states.delete(id);
-      this.#states.add(id);
-      return true;
+    if (meta?.state !== state)
+      throw new CoppiceError('internal', `layer ${id} belongs to ${meta?.state ?? 'nobody known'}, not to ${state}`);
+    const layers = meta.over === undefined ? [id] : [id, meta.over];
+    if (!layers.every(layer => this.has(layer))) {
+      this.#delete([id]);
+      return undefined;
     }
-    throw new CoppiceError('internal', `layer ${id} belongs to ${meta?.state ?? 'nobody known'}, not to ${state}`);
+    if (meta.over !== undefined) this.#over.set(id, meta.over);
+    for (const layer of layers) {
+      this.#states.delete(layer);
+      this.#states.add(layer);
+    }
+    return layers;
   }
 
   /** Trees of states that no image stands on and no run has any more, but for the last few: the next run is likely of one. */
   forgetStates(): void {
     if (this.#states.size <= keptStates) return;
-    const held = new Set([...this.#laidUnder.values()].flat());
+    const kept = [...this.#states].slice(-keptStates);
+    const held = new Set([...[...this.#laidUnder.values()].flat(), ...kept.map(id => this.#over.get(id))]);
     const free = [...this.#states].slice(0, -keptStates).filter(id => !held.has(id) && !this.#pins.has(id));
     for (const id of free) this.#states.delete(id);
     if (free.length > 0) this.#delete(free);
@@ -348,6 +372,7 @@ export class LayerStore {
       this.#topsOf.delete(id);
       this.#laidUnder.delete(id);
       this.#states.delete(id);
+      this.#over.delete(id);
       this.#unsynced.delete(id);
       fs.rmSync(path.join(this.#options.meta, `${id}.json`), { force: true });
       this.#dropLater(this.#layer(id));
