@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
+import { killAllNaming, processesNaming } from './processes.ts';
 
 /**
  * A real Docker daemon of one's own: data, sockets, network and mounts live in a temporary folder and in private
@@ -111,25 +112,10 @@ export class DockerDaemon {
       if (!(await Promise.race([exited, sleep(20_000, undefined, { ref: false })]))) this.#process.kill('SIGKILL');
       await exited;
     }
-    await this.#killLeftOver();
+    // containerd and its shims name our folder in their arguments.
+    await killAllNaming(this.folder);
     rmSync(this.folder, { recursive: true, force: true });
     removeCgroups(this.#cgroup);
-  }
-
-  /** containerd and its shims name our folder in their arguments. */
-  async #killLeftOver(): Promise<void> {
-    for (let attempt = 0; attempt < 20; attempt++) {
-      const left = processesNaming(this.folder);
-      if (left.length === 0) return;
-      for (const pid of left) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-        }
-      }
-      await sleep(50);
-    }
   }
 }
 
@@ -149,19 +135,6 @@ function flags(folder: string, cgroup: string): string[] {
     ['--shutdown-timeout', '2'],
     ['--log-level', 'warn'],
   ].flat();
-}
-
-function processesNaming(folder: string): number[] {
-  return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter(name => {
-      try {
-        return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(`${folder}/`);
-      } catch {
-        return false; // It ended meanwhile.
-      }
-    })
-    .map(Number);
 }
 
 /** Groups can be removed only when their last process is gone, for which an interrupted test has no time. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
+import { killAllNaming } from './processes.ts';
 
 /** Podman's service as Docker's API, with storage, network and mounts of its own that go with it. */
 export class PodmanService {
@@ -53,7 +54,7 @@ export class PodmanService {
     throw new Error('no answer within 30 s');
   }
 
-  /** Containers live on without the service: their monitors name our folder. */
+  /** Monitors outlive both the service and, for minutes, what they watched over. */
   async stop(): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
       const exited = once(this.#process, 'exit');
@@ -61,6 +62,7 @@ export class PodmanService {
       if (!(await Promise.race([exited, sleep(10_000, undefined, { ref: false })]))) this.#process.kill('SIGKILL');
       await exited;
     }
+    await killAllNaming(this.folder);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }

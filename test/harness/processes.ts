@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface RunningProcess {
   readonly pid: number;
@@ -26,7 +27,7 @@ function parentOf(pid: string): number | undefined {
   return parent === undefined ? undefined : Number(parent);
 }
 
-function commandOf(pid: number): string {
+export function commandOf(pid: number): string {
   return readProc(pid, 'cmdline').replaceAll('\0', ' ').trim();
 }
 
@@ -49,4 +50,33 @@ export function treeMemory(pid: number): number {
   const all = [pid, ...descendants(pid).map(each => each.pid)];
   const kilobytes = all.map(each => Number(/^Pss:\s+(\d+)/m.exec(readProc(each, 'smaps_rollup'))?.[1] ?? 0));
   return kilobytes.reduce((sum, each) => sum + each, 0) / 1024;
+}
+
+/** Processes whose arguments, or whose root, lie in a folder. */
+export function processesNaming(folder: string): readonly number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .map(Number)
+    .filter(pid => readProc(pid, 'cmdline').includes(`${folder}/`) || rootOf(pid).includes(`${folder}/`));
+}
+
+/** Where a process's root comes from: of a container, the layers of its daemon. */
+export function rootOf(pid: number): string {
+  const mounts = readProc(pid, 'mountinfo').split('\n');
+  return mounts.find(line => line.split(' ')[4] === '/') ?? '';
+}
+
+export async function killAllNaming(folder: string): Promise<void> {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const left = processesNaming(folder);
+    if (left.length === 0) return;
+    for (const pid of left) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
+    await sleep(50);
+  }
 }

@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { descendants, type RunningProcess } from './processes.ts';
+import { readdirSync } from 'node:fs';
+import { commandOf, descendants, type RunningProcess, rootOf } from './processes.ts';
 
 /**
  * What the contract suite runs on. The runner starts the daemon and tells the engines of it by COPPICE_RUNTIME and
@@ -31,21 +31,8 @@ export function sandboxProcesses(engine: number): readonly RunningProcess[] {
   if (folder === undefined)
     throw new Error('COPPICE_TEST_DAEMON_FOLDER does not say where the daemon keeps its things');
   return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name) && rootOf(name).includes(`${folder}/`))
-    .map(name => ({ pid: Number(name), command: read(name, 'cmdline').replaceAll('\0', ' ').trim() }));
-}
-
-/** Where a process's root comes from: of a container, the layers of the daemon. */
-const rootOf = (pid: string): string =>
-  read(pid, 'mountinfo')
-    .split('\n')
-    .find(line => line.split(' ')[4] === '/') ?? '';
-
-/** Empty when it ended meanwhile. */
-function read(pid: string, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
-  } catch {
-    return '';
-  }
+    .filter(name => /^\d+$/.test(name))
+    .map(Number)
+    .filter(pid => rootOf(pid).includes(`${folder}/`))
+    .map(pid => ({ pid, command: commandOf(pid) }));
 }
