@@ -1,6 +1,7 @@
+import { Agent } from 'node:https';
 import type Docker from 'dockerode';
 import { CoppiceError } from '../../../protocol/errors.ts';
-import { type Endpoint, findEndpoint } from './endpoint.ts';
+import { type Endpoint, findEndpoints } from './endpoint.ts';
 import { explain, isObstacle, type Obstacle, unavailable } from './obstacle.ts';
 import { SshAgent } from './sshAgent.ts';
 
@@ -22,7 +23,6 @@ export const isPodman = (container: Docker.Container): boolean => podmans.has(co
 
 /** The oldest API that has everything that is asked of it: Docker 19.03. */
 const oldestApi = 1.4;
-const answerMs = 20_000;
 
 /**
  * The way to a daemon, found when it is first needed. Every request is a connection of its own, so a daemon that was
@@ -31,12 +31,14 @@ const answerMs = 20_000;
 export class Connection {
   readonly #host: string | undefined;
   readonly #load: () => Promise<Dockerode>;
+  readonly #answerMs: number;
   #daemon: Promise<Daemon> | undefined;
 
   /** `load` brings the library, which is large: only who talks to a daemon pays for it. */
-  constructor(host: string | undefined, load: () => Promise<Dockerode>) {
+  constructor(host: string | undefined, load: () => Promise<Dockerode>, answerMs = 20_000) {
     this.#host = host;
     this.#load = load;
+    this.#answerMs = answerMs;
   }
 
   daemon(): Promise<Daemon> {
@@ -53,7 +55,7 @@ export class Connection {
   async check(): Promise<Daemon> {
     const daemon = await this.daemon();
     try {
-      await answer(daemon.api.ping());
+      await answer(daemon.api.ping(), this.#answerMs);
       return daemon;
     } catch {
       // Perhaps another answers at another place now.
@@ -73,27 +75,45 @@ export class Connection {
   }
 
   async #connect(): Promise<Daemon> {
-    const endpoint = findEndpoint(this.#host);
-    if (isObstacle(endpoint)) throw unavailable(endpoint);
+    const endpoints = findEndpoints(this.#host);
+    if (isObstacle(endpoints)) throw unavailable(endpoints);
     const Api = await this.#load();
+    let first: unknown;
+    for (const endpoint of endpoints) {
+      try {
+        return await this.#reach(endpoint, Api);
+      } catch (error) {
+        // One of several programs whose socket is still there may have ended.
+        first ??= error;
+      }
+    }
+    throw first;
+  }
+
+  async #reach(endpoint: Endpoint, Api: Dockerode): Promise<Daemon> {
     try {
-      const api = new Api(optionsOf(endpoint));
-      const version = (await answer(api.version())) as unknown as Version;
+      const api = madeOf(Api, optionsOf(endpoint));
+      const version = (await answer(api.version(), this.#answerMs)) as unknown as Version;
       const tooOld = ageOf(version, endpoint);
       if (tooOld) throw unavailable(tooOld);
       const podman = (version.Components ?? []).some(({ Name }) => /podman/i.test(Name));
       if (podman) podmans.add(api.modem);
-      return {
-        api,
-        endpoint,
-        podman,
-        version: version.Version,
-        architecture: version.Arch,
-      };
+      return { api, endpoint, podman, version: version.Version, architecture: version.Arch };
     } catch (error) {
       if (error instanceof CoppiceError) throw error;
       throw unavailable(explain(error, endpoint) ?? strange(error, endpoint));
     }
+  }
+}
+
+/** The library takes what it is not given from DOCKER_HOST, also where that was overruled or is wrong. */
+function madeOf(Api: Dockerode, options: Docker.DockerOptions): Docker {
+  const host = process.env.DOCKER_HOST;
+  delete process.env.DOCKER_HOST;
+  try {
+    return new Api(options);
+  } finally {
+    if (host !== undefined) process.env.DOCKER_HOST = host;
   }
 }
 
@@ -132,19 +152,21 @@ export function optionsOf({ url, tls }: Endpoint): Docker.DockerOptions {
   if (!['tcp:', 'http:', 'https:'].includes(protocol)) throw new Error(`nothing is known of ${protocol}//`);
   const secure = tls !== undefined || protocol === 'https:';
   return {
-    host: hostname,
+    host: hostname.replace(/^\[|\]$/g, ''),
     port: port === '' ? (secure ? 2376 : 2375) : Number(port),
     protocol: secure ? 'https' : 'http',
     ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
     ...(tls?.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls?.key === undefined ? {} : { key: tls.key }),
-  };
+    // The library has no other way to be told.
+    ...(tls && !tls.verify ? { agent: new Agent({ rejectUnauthorized: false }) } : {}),
+  } as Docker.DockerOptions;
 }
 
-async function answer<T>(asked: Promise<T>): Promise<T> {
+async function answer<T>(asked: Promise<T>, withinMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })), answerMs);
+    timer = setTimeout(() => reject(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })), withinMs);
   });
   try {
     return await Promise.race([asked, late]);

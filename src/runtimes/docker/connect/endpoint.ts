@@ -28,24 +28,70 @@ export interface Surroundings {
 
 const here = (): Surroundings => ({ env: process.env, home: homedir(), platform: process.platform });
 
-/** As docker's own command line finds it, and then where the usual programs put their sockets. */
-export function findEndpoint(host: string | undefined, { env, home, platform } = here()): Endpoint | Obstacle {
-  if (host) return { url: host, from: 'COPPICE_DOCKER_HOST', tls: tlsOf(env, home, host) };
-  if (env.DOCKER_HOST) return { url: env.DOCKER_HOST, from: 'DOCKER_HOST', tls: tlsOf(env, home, env.DOCKER_HOST) };
+/**
+ * As docker's own command line finds it, and else where the usual programs put their sockets: those that are there, the first
+ * that answers is meant.
+ */
+export function findEndpoints(host: string | undefined, surroundings = here()): readonly Endpoint[] | Obstacle {
+  const { env, home } = surroundings;
+  const [said, from] = host ? [host, 'COPPICE_DOCKER_HOST'] : [env.DOCKER_HOST, 'DOCKER_HOST'];
+  if (said) return asList(addressed(said, from, surroundings));
   const folder = env.DOCKER_CONFIG ?? path.join(home, '.docker');
   const context = env.DOCKER_CONTEXT || currentContext(folder);
-  if (context !== undefined && context !== 'default') return contextEndpoint(folder, context);
-  const found = usualSockets({ env, home, platform }).find(socket => existsSync(socket));
-  if (found)
+  if (context !== undefined && context !== 'default') return asList(contextEndpoint(folder, context));
+  const sockets = usualSockets(surroundings).filter(socket => existsSync(socket));
+  if (sockets.length === 0) return notFound(surroundings);
+  return sockets.map(socket => ({
+    url: surroundings.platform === 'win32' ? `npipe://${socket}` : `unix://${socket}`,
+    from: 'its usual place',
+    tls: undefined,
+  }));
+}
+
+const asList = (found: Endpoint | Obstacle): readonly Endpoint[] | Obstacle => ('reason' in found ? found : [found]);
+
+/** Installed and not started is another trouble than not installed. */
+function notFound({ env, platform }: Surroundings): Obstacle {
+  const folders = (env.PATH ?? '').split(path.delimiter).filter(folder => path.isAbsolute(folder));
+  const ending = platform === 'win32' ? '.exe' : '';
+  const program = ['docker', 'podman']
+    .flatMap(name => folders.map(folder => path.join(folder, `${name}${ending}`)))
+    .find(file => existsSync(file));
+  if (program === undefined)
     return {
-      url: platform === 'win32' ? `npipe://${found}` : `unix://${found}`,
-      from: 'its usual place',
-      tls: undefined,
+      reason: 'neither Docker nor Podman is installed: no socket at its usual place, no DOCKER_HOST, no docker context',
+      fix: 'Install Docker or Podman and start it, or say where it is by DOCKER_HOST.',
     };
+  const name = path.basename(program, ending) === 'docker' ? 'Docker' : 'Podman';
   return {
-    reason: 'neither Docker nor Podman was found: no socket at its usual place, no DOCKER_HOST, no docker context',
-    fix: 'Install Docker or Podman and start it, or say where it is by DOCKER_HOST.',
+    reason: `${name} is installed (${program}), but no daemon runs: there is no socket at its usual place`,
+    fix:
+      name === 'Docker'
+        ? 'Start it: `sudo systemctl start docker`, or the Docker application; or say where it is by DOCKER_HOST.'
+        : 'Start its service: `systemctl --user start podman.socket`, or `podman machine start`.',
   };
+}
+
+/** What a person wrote: refused when it is no address, and never shown with a password. */
+function addressed(said: string, from: string, { env, home }: Surroundings): Endpoint | Obstacle {
+  const url = /^[\w.-]+:\d+$/.test(said) ? `tcp://${said}` : said;
+  if (!isAddress(url))
+    return {
+      reason: `${from} is no address of a daemon: ${JSON.stringify(said.replace(/\/\/[^/@]*@/, '//…@').slice(0, 200))}`,
+      fix: `Set ${from} to unix:///path, npipe:////./pipe/name, tcp://host:port or ssh://user@host.`,
+    };
+  const tls = tlsOf(env, home, url);
+  return tls && 'reason' in tls ? tls : { url, from, tls };
+}
+
+function isAddress(url: string): boolean {
+  if (/^unix:\/\/\/./.test(url)) return !url.includes('\0');
+  if (/^npipe:\/\/\/\/./.test(url)) return true;
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname, username, password, pathname } = new URL(url);
+  if (hostname === '' || password !== '' || hostname.startsWith('-')) return false;
+  if (protocol === 'ssh:') return !username.startsWith('-');
+  return ['tcp:', 'http:', 'https:'].includes(protocol) && username === '' && ['', '/'].includes(pathname);
 }
 
 export function usualSockets({ env, home, platform }: Surroundings): readonly string[] {
@@ -84,22 +130,43 @@ function contextEndpoint(folder: string, name: string): Endpoint | Obstacle {
       fix: 'Choose another by `docker context use`, or say where the daemon is by DOCKER_HOST.',
     };
   }
+  if (!isAddress(docker.Host))
+    return {
+      reason: `the docker context ${JSON.stringify(name)} names no address of a daemon: ${JSON.stringify(docker.Host)}`,
+      fix: 'Correct it by `docker context update`, or choose another by `docker context use`.',
+    };
   const tls = readTls(path.join(folder, 'contexts', 'tls', hash, 'docker'), docker.SkipTLSVerify !== true);
-  return { url: docker.Host, from: `the docker context ${name}`, tls };
+  const secure = tls.ca !== undefined || tls.cert !== undefined || !tls.verify;
+  return { url: docker.Host, from: `the docker context ${name}`, tls: secure ? tls : undefined };
 }
 
-function tlsOf(env: Surroundings['env'], home: string, url: string): Tls | undefined {
-  if (!url.startsWith('tcp://') || (!env.DOCKER_TLS_VERIFY && !env.DOCKER_TLS)) return undefined;
-  return readTls(env.DOCKER_CERT_PATH ?? path.join(home, '.docker'), Boolean(env.DOCKER_TLS_VERIFY));
+/** As docker's command line takes it: to verify without an authority to verify by is an error, not plain text. */
+function tlsOf(env: Surroundings['env'], home: string, url: string): Tls | Obstacle | undefined {
+  if (!/^(tcp|https):/.test(url) || (!env.DOCKER_TLS_VERIFY && !env.DOCKER_TLS)) return undefined;
+  const folder = env.DOCKER_CERT_PATH || env.DOCKER_CONFIG || path.join(home, '.docker');
+  const tls = readTls(folder, Boolean(env.DOCKER_TLS_VERIFY));
+  if (tls.verify && tls.ca === undefined)
+    return {
+      reason: `DOCKER_TLS_VERIFY is set, and there is no ca.pem to be read in ${folder}`,
+      fix: 'Set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem.',
+    };
+  if ((tls.cert === undefined) !== (tls.key === undefined))
+    return {
+      reason: `of cert.pem and key.pem there is only one to be read in ${folder}`,
+      fix: 'Set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem.',
+    };
+  return tls;
 }
 
-function readTls(folder: string, verify: boolean): Tls | undefined {
+function readTls(folder: string, verify: boolean): Tls {
   const read = (name: string) => {
-    const file = path.join(folder, name);
-    return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+    try {
+      return readFileSync(path.join(folder, name), 'utf8');
+    } catch {
+      return undefined; // Not there, or not for this user: whoever needs it says so.
+    }
   };
-  const tls = { ca: read('ca.pem'), cert: read('cert.pem'), key: read('key.pem'), verify };
-  return tls.ca === undefined && tls.cert === undefined ? undefined : tls;
+  return { ca: read('ca.pem'), cert: read('cert.pem'), key: read('key.pem'), verify };
 }
 
 /** undefined: not there, or not to be read; whoever needs it says so in its own words. */

@@ -8,7 +8,7 @@ export interface Obstacle {
   readonly fix: string;
 }
 
-export const isObstacle = (found: Endpoint | Obstacle): found is Obstacle => 'reason' in found;
+export const isObstacle = (found: readonly Endpoint[] | Obstacle): found is Obstacle => 'reason' in found;
 
 export const unavailable = ({ reason, fix }: Obstacle): CoppiceError =>
   new CoppiceError('runtime_unavailable', `the docker runtime is not available: ${reason}`, { fix });

@@ -24,7 +24,7 @@ export function sshArguments(url: string): string[] {
   if (hostname === '' || hostname.startsWith('-') || username.startsWith('-'))
     throw new Error(`not an address for ssh: ${url}`);
   return [
-    ...['-T', '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=30'],
+    ...['-T', '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=15'],
     ...(username === '' ? [] : ['-l', decodeURIComponent(username)]),
     ...(port === '' ? [] : ['-p', port]),
     ...['--', hostname, 'docker', 'system', 'dial-stdio'],
