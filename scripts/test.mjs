@@ -14,6 +14,17 @@ import { editorNeeds, ensureVscode } from './vscode.mjs';
 
 const asRoot = process.getuid() === 0;
 
+/** The contract suite on a daemon of its own: the surfaces and the registries are the same whatever a run runs on. */
+const onDaemons = [
+  ...['docker', 'podman'].map(runtime => ({
+    folder: 'test/contract',
+    minutes: 10,
+    runtime,
+    except: /\/(mcp\w*|skill|registry)\.test/,
+  })),
+  { folder: 'test/sdk', minutes: 6, runtime: 'docker', only: 'rows.test.ts' },
+];
+
 /** Each group is one pass or more over its folder. A pass that takes longer than its minutes has failed. */
 const groups = {
   unit: [{ folder: 'test/unit', minutes: 6, concurrency: 2 }],
@@ -21,17 +32,8 @@ const groups = {
   sdk: [{ folder: 'test/sdk', minutes: 6, concurrency: 2 }],
   host: [{ folder: 'test/host', minutes: 6, inExtensionHost: true }],
   e2e: [{ folder: 'test/e2e', minutes: 10 }],
-  docker: [
-    ...['docker', 'podman'].map(runtime => ({
-      folder: 'test/contract',
-      minutes: 15,
-      runtime,
-      // The surfaces and the registries are the same whatever a run runs on.
-      except: /\/(mcp\w*|skill|registry)\.test/,
-    })),
-    { folder: 'test/sdk', minutes: 12, runtime: 'docker', only: 'rows.test.ts' },
-  ],
-  soak: [{ folder: 'test/soak', minutes: 40 }],
+  docker: onDaemons,
+  soak: [{ folder: 'test/soak', minutes: 40 }, ...onDaemons],
 };
 
 async function test() {
@@ -60,7 +62,7 @@ async function prepare(names) {
     await ensureDebianPackages([
       'sandboxes',
       ...(withRegistries ? ['registries'] : []),
-      ...(names.includes('soak') ? ['a Debian image', 'images of other tools'] : []),
+      ...(names.includes('soak') ? ['a Debian image', 'images of other tools', 'daemons'] : []),
       ...(names.includes('docker') ? ['registries', 'daemons'] : []),
       ...(inEditor ? ['tests', ...editorNeeds()] : []),
     ]);

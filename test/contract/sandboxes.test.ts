@@ -12,7 +12,7 @@ import { engineScript } from '../harness/coppiceHome.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { eventually } from '../harness/eventually.ts';
 import { descendants, isRunning } from '../harness/processes.ts';
-import { sandboxProcesses, without } from '../harness/testRuntime.ts';
+import { othersProcesses, sandboxProcesses, without } from '../harness/testRuntime.ts';
 
 let engine: TestEngine;
 let image: string;
@@ -602,10 +602,9 @@ test('when the runtime’s own process dies, what ran in it ends truthfully and 
 });
 
 test('none of a killed engine’s sandboxes is left, and none is claimed to be', async () => {
+  const others = othersProcesses();
   await using second = await startEngine();
   const base = await second.busybox();
-  // In a daemon's containers there is also what other engines have there.
-  const others = new Set(without('processes below the engine') ? sandboxProcesses(0).map(each => each.pid) : []);
   const { sandbox_id } = await second.client.call('create_sandbox', { image: base, network: 'none', detached: true });
   await second.client.call('exec', { sandbox_id, command: ['sleep', '41342'] });
   const { pid } = second.client.engine;

@@ -16,7 +16,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
-import { killAllNaming, processesNaming } from './processes.ts';
+import { eventually } from './eventually.ts';
+import { commandOf, killAllNaming, processesNaming } from './processes.ts';
 
 /**
  * A real Docker daemon of one's own: data, sockets, network and mounts live in a temporary folder and in private
@@ -26,7 +27,7 @@ export class DockerDaemon {
   readonly folder: string;
   readonly socket: string;
   readonly api: Docker;
-  readonly #process: ChildProcess;
+  #process: ChildProcess;
   readonly #cgroup: string;
   /** A test that is interrupted runs no `finally`. */
   readonly #atExit = () => this.#killNow();
@@ -47,17 +48,12 @@ export class DockerDaemon {
     return undefined;
   }
 
-  static async start(): Promise<DockerDaemon> {
+  static async start(options: DaemonOptions = {}): Promise<DockerDaemon> {
     removeAbandonedCgroups();
     const folder = mkdtempSync(path.join(tmpdir(), 'coppice-docker-'));
     const cgroup = `coppice-docker-${process.pid}-${path.basename(folder).slice(-6)}`;
-    const log = openSync(path.join(folder, 'dockerd.log'), 'a');
-    const daemon = spawn('unshare', ['--net', '--mount', '--', '/usr/sbin/dockerd', ...flags(folder, cgroup)], {
-      stdio: ['ignore', log, log],
-      // The docker on PATH may be newer than the daemon, never the other way round.
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: folder },
-    });
-    closeSync(log);
+    writeConfig(folder, cgroup, options);
+    const daemon = launch(folder, ['unshare', '--net', '--mount']);
     const started = new DockerDaemon(folder, daemon, cgroup);
     try {
       await started.#ready();
@@ -98,6 +94,24 @@ export class DockerDaemon {
     throw new Error('no answer within 30 s');
   }
 
+  /** As when it crashes: at once, and nothing else with it. What it started goes on. */
+  async kill(): Promise<void> {
+    const exited = once(this.#process, 'exit');
+    this.#process.kill('SIGKILL');
+    await exited;
+  }
+
+  /** After `kill`, over the same data, network and mounts. */
+  async restart(): Promise<void> {
+    const heir = processesNaming(this.folder).find(pid => commandOf(pid).includes(this.folder));
+    if (heir === undefined) throw new Error('nothing of the daemon is left, so its network and mounts are gone');
+    rmSync(this.socket, { force: true });
+    // Its containerd died with it; where nobody takes note of that, it would be waited for.
+    rmSync(path.join(this.folder, 'exec', 'containerd', 'containerd.pid'), { force: true });
+    this.#process = launch(this.folder, ['nsenter', '--target', String(heir), '--net', '--mount']);
+    await this.#ready();
+  }
+
   #killNow(): void {
     this.#process.kill('SIGKILL');
     for (const pid of processesNaming(this.folder)) process.kill(pid, 'SIGKILL');
@@ -115,26 +129,44 @@ export class DockerDaemon {
     // containerd and its shims name our folder in their arguments.
     await killAllNaming(this.folder);
     rmSync(this.folder, { recursive: true, force: true });
-    removeCgroups(this.#cgroup);
+    // Its last processes may not be quite gone.
+    await eventually('its control groups are gone', () => removeCgroups(this.#cgroup));
   }
 }
 
-function flags(folder: string, cgroup: string): string[] {
-  const exec = path.join(folder, 'exec');
+export interface DaemonOptions {
+  /** Containers go on while the daemon is away. */
+  readonly liveRestore?: boolean;
+}
+
+function launch(folder: string, inside: readonly string[]): ChildProcess {
+  const log = openSync(path.join(folder, 'dockerd.log'), 'a');
+  const [program, ...args] = inside;
   const config = path.join(folder, 'daemon.json');
-  mkdirSync(exec);
-  writeFileSync(config, '{}'); // Instead of the machine's own.
-  return [
-    ['--data-root', path.join(folder, 'data')],
-    ['--exec-root', exec],
-    ['--pidfile', path.join(folder, 'dockerd.pid')],
-    ['--host', `unix://${path.join(folder, 'docker.sock')}`],
-    ['--cgroup-parent', `/${cgroup}`],
-    ['--exec-opt', 'native.cgroupdriver=cgroupfs'],
-    ['--config-file', config],
-    ['--shutdown-timeout', '2'],
-    ['--log-level', 'warn'],
-  ].flat();
+  const daemon = spawn(program!, [...args, '--', '/usr/sbin/dockerd', '--config-file', config], {
+    stdio: ['ignore', log, log],
+    // The docker on PATH may be newer than the daemon, never the other way round.
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: folder },
+  });
+  closeSync(log);
+  return daemon;
+}
+
+/** In place of the machine's own. */
+function writeConfig(folder: string, cgroup: string, options: DaemonOptions): void {
+  const config = {
+    'data-root': path.join(folder, 'data'),
+    'exec-root': path.join(folder, 'exec'),
+    pidfile: path.join(folder, 'dockerd.pid'),
+    hosts: [`unix://${path.join(folder, 'docker.sock')}`],
+    'cgroup-parent': `/${cgroup}`,
+    'exec-opts': ['native.cgroupdriver=cgroupfs'],
+    'shutdown-timeout': 2,
+    'log-level': 'warn',
+    'live-restore': options.liveRestore === true,
+  };
+  mkdirSync(config['exec-root']);
+  writeFileSync(path.join(folder, 'daemon.json'), JSON.stringify(config));
 }
 
 /** Groups can be removed only when their last process is gone, for which an interrupted test has no time. */
@@ -145,13 +177,20 @@ function removeAbandonedCgroups(): void {
   }
 }
 
-function removeCgroups(name: string): void {
-  for (const controller of readdirSync('/sys/fs/cgroup')) {
-    const folder = path.join('/sys/fs/cgroup', controller, name);
-    if (!existsSync(folder)) continue;
-    for (const child of readdirSync(folder, { withFileTypes: true }))
-      if (child.isDirectory()) rmdirSync(path.join(folder, child.name));
-    rmdirSync(folder);
+/** false: something is still in them. */
+function removeCgroups(name: string): boolean {
+  try {
+    for (const controller of readdirSync('/sys/fs/cgroup')) {
+      const folder = path.join('/sys/fs/cgroup', controller, name);
+      if (!existsSync(folder)) continue;
+      for (const child of readdirSync(folder, { withFileTypes: true }))
+        if (child.isDirectory()) rmdirSync(path.join(folder, child.name));
+      rmdirSync(folder);
+    }
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+    return false;
   }
 }
 

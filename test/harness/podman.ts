@@ -5,17 +5,19 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
-import { killAllNaming } from './processes.ts';
+import { commandOf, killAllNaming, processesNaming } from './processes.ts';
 
 /** Podman's service as Docker's API, with storage, network and mounts of its own that go with it. */
 export class PodmanService {
   readonly folder: string;
   readonly socket: string;
-  readonly #process: ChildProcess;
+  readonly api: Docker;
+  #process: ChildProcess;
 
   private constructor(folder: string, service: ChildProcess) {
     this.folder = folder;
     this.socket = path.join(folder, 'podman.sock');
+    this.api = new Docker({ socketPath: this.socket });
     this.#process = service;
   }
 
@@ -28,12 +30,8 @@ export class PodmanService {
 
   static async start(): Promise<PodmanService> {
     const folder = mkdtempSync(path.join(tmpdir(), 'podman-'));
-    const log = openSync(path.join(folder, 'podman.log'), 'a');
-    const service = spawn('unshare', ['--net', '--mount', '--', 'podman', ...flags(folder)], {
-      stdio: ['ignore', log, log],
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: folder, CONTAINERS_CONF: configure(folder), TMPDIR: folder },
-    });
-    closeSync(log);
+    configure(folder);
+    const service = launch(folder, ['unshare', '--net', '--mount']);
     const started = new PodmanService(folder, service);
     try {
       await started.#ready();
@@ -46,12 +44,27 @@ export class PodmanService {
   }
 
   async #ready(): Promise<void> {
-    const api = new Docker({ socketPath: this.socket });
     for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(50)) {
       if (this.#process.exitCode !== null) throw new Error(`it ended with ${this.#process.exitCode}`);
-      if (existsSync(this.socket) && (await api.ping().catch(() => undefined))) return;
+      if (existsSync(this.socket) && (await this.api.ping().catch(() => undefined))) return;
     }
     throw new Error('no answer within 30 s');
+  }
+
+  /** As when it crashes. Containers and their monitors go on. */
+  async kill(): Promise<void> {
+    const exited = once(this.#process, 'exit');
+    this.#process.kill('SIGKILL');
+    await exited;
+  }
+
+  /** After `kill`, over the same storage, network and mounts. */
+  async restart(): Promise<void> {
+    const heir = processesNaming(this.folder).find(pid => commandOf(pid).includes(this.folder));
+    if (heir === undefined) throw new Error('nothing of the service is left, so its network and mounts are gone');
+    rmSync(this.socket, { force: true });
+    this.#process = launch(this.folder, ['nsenter', '--target', String(heir), '--net', '--mount']);
+    await this.#ready();
   }
 
   /** Monitors outlive both the service and, for minutes, what they watched over. */
@@ -67,6 +80,22 @@ export class PodmanService {
   }
 }
 
+function launch(folder: string, inside: readonly string[]): ChildProcess {
+  const log = openSync(path.join(folder, 'podman.log'), 'a');
+  const [program, ...args] = inside;
+  const service = spawn(program!, [...args, '--', 'podman', ...flags(folder)], {
+    stdio: ['ignore', log, log],
+    env: {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: folder,
+      CONTAINERS_CONF: path.join(folder, 'containers.conf'),
+      TMPDIR: folder,
+    },
+  });
+  closeSync(log);
+  return service;
+}
+
 /** The path of the run root may have no more than 50 characters. */
 function flags(folder: string): string[] {
   const at = (name: string) => path.join(folder, name);
@@ -77,10 +106,9 @@ function flags(folder: string): string[] {
 }
 
 /** No limit is raised, which takes a capability that a machine inside another may lack. */
-function configure(folder: string): string {
-  const file = path.join(folder, 'containers.conf');
+function configure(folder: string): void {
   writeFileSync(
-    file,
+    path.join(folder, 'containers.conf'),
     [
       '[containers]',
       'default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]',
@@ -91,5 +119,4 @@ function configure(folder: string): string {
       '',
     ].join('\n'),
   );
-  return file;
 }

@@ -36,3 +36,8 @@ export function sandboxProcesses(engine: number): readonly RunningProcess[] {
     .filter(pid => rootOf(pid).includes(`${folder}/`))
     .map(pid => ({ pid, command: commandOf(pid) }));
 }
+
+/** Before an engine starts: what other engines still have in the daemon's containers, which is not that engine's. */
+export function othersProcesses(): ReadonlySet<number> {
+  return new Set(testRuntime === 'native' ? [] : sandboxProcesses(0).map(({ pid }) => pid));
+}
