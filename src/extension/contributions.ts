@@ -90,6 +90,7 @@ export const commands = {
   'coppice.changeRunner': { title: 'Change the Command for This Kind of File…', enablement: TRUSTED },
   'coppice.importHost': { title: 'Import This Machine (host:)', icon: '$(vm)' },
   'coppice.importImage': { title: 'Import Image…', icon: '$(add)' },
+  'coppice.buildImage': { title: 'Build Image from Dockerfile…', icon: '$(package)', enablement: TRUSTED },
   'coppice.signIn': { title: 'Sign In to Registry…', icon: '$(key)' },
   'coppice.copyUuid': { title: 'Copy UUID', icon: '$(copy)', palette: false },
   'coppice.tagImage': { title: 'Tag…', icon: '$(tag)', palette: false },

@@ -23,6 +23,8 @@ interface SubmenuItem {
 export type MenuItem = CommandItem | SubmenuItem;
 
 const RUNNABLE = `(resourceExtname in ${contextKeys.runnable} || resourceFilename in ${contextKeys.runnable})`;
+const DOCKERFILE =
+  'resourceScheme == file && resourceFilename =~ /^(Dockerfile|Containerfile)(\\..+)?$|\\.dockerfile$/i';
 const IN_SANDBOX = 'coppice.inSandbox';
 const inImages = `view == ${views.images.id}`;
 const inLineage = `view == ${views.lineage.id}`;
@@ -43,6 +45,7 @@ export const menus: Readonly<Record<string, readonly MenuItem[]>> = {
   'explorer/context': [
     { command: 'coppice.runInSandbox', when: `explorerResourceIsFolder || ${RUNNABLE}`, group: '2_coppice@1' },
     { submenu: IN_SANDBOX, group: '2_coppice@2' },
+    { command: 'coppice.buildImage', when: DOCKERFILE, group: '2_coppice@3' },
   ],
   [IN_SANDBOX]: [
     { command: 'coppice.runInSandboxAndKeep', when: `explorerResourceIsFolder || ${RUNNABLE}`, group: '1_run@1' },
@@ -62,12 +65,14 @@ export const menus: Readonly<Record<string, readonly MenuItem[]>> = {
   'editor/context': [
     { command: 'coppice.runInSandbox', when: `!editorHasSelection && ${RUNNABLE}`, group: '2_coppice@1' },
     { command: 'coppice.runSelection', when: 'editorHasSelection', group: '2_coppice@2' },
+    { command: 'coppice.buildImage', when: DOCKERFILE, group: '2_coppice@3' },
   ],
   'view/title': [
     { command: 'coppice.importImage', when: inImages, group: 'navigation@1' },
     { command: 'coppice.cleanUp', when: inImages, group: 'navigation@2' },
     { command: 'coppice.refresh', when: inImages, group: 'navigation@9' },
-    { command: 'coppice.signIn', when: inImages, group: '1_get@1' },
+    { command: 'coppice.buildImage', when: inImages, group: '1_get@1' },
+    { command: 'coppice.signIn', when: inImages, group: '1_get@2' },
     { command: 'coppice.doctor', when: inImages, group: '9_engine@1' },
     { command: 'coppice.showEngineLog', when: inImages, group: '9_engine@2' },
     { command: 'coppice.checkout', when: inLineage, group: 'navigation@1' },

@@ -44,6 +44,7 @@ export interface CommandArguments {
   readonly 'coppice.changeRunner': [file?: vscode.Uri];
   readonly 'coppice.importHost': [];
   readonly 'coppice.importImage': [source?: string];
+  readonly 'coppice.buildImage': [dockerfile?: vscode.Uri, tag?: unknown];
   readonly 'coppice.signIn': [registry?: string];
   readonly 'coppice.copyUuid': OnImages;
   readonly 'coppice.tagImage': [row?: ImageThing | ViewId, tag?: string];

@@ -5,14 +5,16 @@ import type { EngineConnection } from '../engineConnection.ts';
 import type { ImagesView } from '../views/imagesView.ts';
 import type { LineageView } from '../views/lineageView.ts';
 import type { OperationsView } from '../views/operationsView.ts';
+import { buildImage } from './buildImage.ts';
 import { cleanUp, copyUuid, removeImages, tagImage, untagImages } from './changeImage.ts';
 import { type CommandHandlers, chosen, type ImageThing } from './command.ts';
 import { exportImage } from './exportImage.ts';
-import { askImageSource, importImage, signInToRegistry } from './importImage.ts';
+import { importAsked, importImage, signInToRegistry } from './importImage.ts';
 
 type ImageCommand =
   | 'coppice.importHost'
   | 'coppice.importImage'
+  | 'coppice.buildImage'
   | 'coppice.signIn'
   | 'coppice.copyUuid'
   | 'coppice.tagImage'
@@ -51,10 +53,10 @@ export function imageCommands({ connection, images, lineage, operations }: Parts
   };
   return {
     'coppice.importHost': () => importImage(connection, 'host:'),
-    'coppice.importImage': async given => {
-      const source = typeof given === 'string' ? given : await askImageSource(connection);
-      if (source) await importImage(connection, source);
-    },
+    'coppice.importImage': given =>
+      typeof given === 'string' ? importImage(connection, given) : importAsked(connection),
+    'coppice.buildImage': (file, tag) =>
+      buildImage(connection, file instanceof vscode.Uri ? file : undefined, typeof tag === 'string' ? tag : undefined),
     'coppice.signIn': given => signInToRegistry(connection, given),
     'coppice.copyUuid': (row, rows) => copyUuid(all(row, rows)),
     'coppice.tagImage': (row, tag) => tagImage(connection, one(row), typeof tag === 'string' ? tag : undefined),

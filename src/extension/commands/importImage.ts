@@ -5,6 +5,7 @@ import type { ImageView } from '../../protocol/schemas/images.ts';
 import type { EngineConnection } from '../engineConnection.ts';
 import { settingOf } from '../settings.ts';
 import { byteSize, shortId } from '../views/labels.ts';
+import { buildImage } from './buildImage.ts';
 
 /** Imports an image with its progress in bytes, and says when it was already here. Answers its UUID. */
 export async function importImage(connection: EngineConnection, source: string): Promise<string> {
@@ -42,6 +43,7 @@ export async function importImage(connection: EngineConnection, source: string):
 interface SourceItem extends vscode.QuickPickItem {
   readonly source?: string;
   readonly browse?: 'folder' | 'file';
+  readonly builds?: true;
 }
 
 /** What many start from. Any other is typed in. */
@@ -55,11 +57,20 @@ const COMMON = [
   ['rust:1-slim', 'Rust on Debian'],
 ] as const;
 
-/** This machine, a common base, files of this machine, or any reference that is typed. */
-export async function askImageSource(connection: EngineConnection): Promise<string | undefined> {
+/**
+ * This machine, a common base, files of this machine, a Dockerfile, or any reference that is typed. Answers the image's UUID;
+ * undefined: nothing was chosen.
+ */
+export async function importAsked(connection: EngineConnection): Promise<string | undefined> {
   const { images } = await connection.call('list_images', { limit: 10_000 });
   const chosen = await pickSource(baseItems(images));
-  if (chosen?.browse === undefined) return chosen?.source;
+  if (chosen?.builds) return buildImage(connection);
+  const source = chosen && (await sourceOf(chosen));
+  return source && importImage(connection, source);
+}
+
+async function sourceOf(chosen: SourceItem): Promise<string | undefined> {
+  if (chosen.browse === undefined) return chosen.source;
   const picked = await vscode.window.showOpenDialog({
     canSelectFolders: chosen.browse === 'folder',
     canSelectFiles: chosen.browse === 'file',
@@ -81,6 +92,7 @@ function baseItems(images: readonly ImageView[]): SourceItem[] {
     item('host:', '$(vm) host:', 'this machine’s own tools, copy-on-write, no download'),
     { label: '$(folder) Root file system folder…', description: 'as debootstrap makes it', browse: 'folder' },
     { label: '$(file-zip) Root file system archive…', description: '.tar, .tar.gz or .tar.zst', browse: 'file' },
+    { label: '$(package) Dockerfile…', description: 'built by Docker or Podman', builds: true },
     { label: 'From a registry', kind: vscode.QuickPickItemKind.Separator },
     ...COMMON.map(([reference, detail]) => item(reference, `$(cloud-download) ${reference}`, detail)),
   ];

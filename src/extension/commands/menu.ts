@@ -11,6 +11,7 @@ const OFFERED: readonly (CommandId | `${string}.focus`)[] = [
   'coppice.newBranch',
   'coppice.rollback',
   'coppice.importImage',
+  'coppice.buildImage',
   'coppice.images.focus',
   'coppice.lineage.focus',
   'coppice.operations.focus',

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { ImageView } from '../../protocol/schemas/images.ts';
-import { askImageSource, importImage } from '../commands/importImage.ts';
+import { importAsked, importImage } from '../commands/importImage.ts';
 import { pickItem } from '../commands/pickImage.ts';
 import type { EngineConnection } from '../engineConnection.ts';
 import { settingOf } from '../settings.ts';
@@ -72,8 +72,9 @@ export async function pickOrImport(connection: EngineConnection, title: string):
     matchOnDescription: true,
     matchOnDetail: true,
   });
-  const source = chosen?.ask ? await askImageSource(connection) : chosen?.source;
-  const image = chosen?.image?.uuid ?? (source && (await importImage(connection, source)));
+  const image = chosen?.ask
+    ? await importAsked(connection)
+    : (chosen?.image?.uuid ?? (chosen?.source && (await importImage(connection, chosen.source))));
   if (!image) throw new CoppiceError('cancelled', 'no image was chosen');
   return image;
 }
