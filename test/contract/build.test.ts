@@ -5,8 +5,10 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import Docker from 'dockerode';
+import { EngineClient } from '../../src/client/engineClient.ts';
 import type { CoppiceError } from '../../src/protocol/errors.ts';
 import type { VerbInput, VerbResult } from '../../src/protocol/verbs.ts';
+import { engineScript } from '../harness/coppiceHome.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { eventually } from '../harness/eventually.ts';
 import { testRuntime } from '../harness/testRuntime.ts';
@@ -275,6 +277,26 @@ describe('a build', { skip: testRuntime === 'native' && 'the native runtime buil
     const ended = async () => (await engine.client.call('get_operation', { operation_id: id })).status === 'CANCELLED';
     await eventually('it is cancelled', ended);
     assert.equal((await call).status, 'CANCELLED');
+  });
+
+  it('under which the engine is killed ends as interrupted, and the next engine leaves nothing of it', async () => {
+    await using own = await startEngine();
+    await own.busybox('busy:1');
+    const before = await strangers();
+    const folder = context({ Dockerfile: `FROM busy:1\nRUN echo done > /x\nRUN echo begun; sleep ${seconds}\n` });
+    const { operation_id: id } = await own.client.call('build', { context: folder, wait: false });
+    const said = async () => (await own.client.call('read_output', { operation_id: id })).text;
+    await eventually('its command runs', async () => /begun/.test(await said()));
+    process.kill(own.client.engine.pid, 'SIGKILL');
+    await own.client.closed;
+    const next = await EngineClient.connect({ home: own.home, script: engineScript, start: true }, 'test');
+    try {
+      const { status, error } = await next.call('get_operation', { operation_id: id });
+      assert.deepEqual([status, error?.code], ['FAILED', 'interrupted']);
+      await eventually('nothing is left', async () => isDeepStrictEqual(await strangers(), before));
+    } finally {
+      next.close();
+    }
   });
 
   it('keeps build arguments out of every record', async () => {
