@@ -10,6 +10,7 @@ export const needs = {
   registries: ['docker-registry', 'skopeo', 'umoci', 'busybox-static', 'openssl'],
   'a Debian image': ['mmdebstrap'],
   'images of other tools': ['docker.io', 'iptables', 'podman', 'buildah'],
+  'a Docker daemon': ['docker.io', 'iptables'],
   daemons: ['docker.io', 'iptables', 'podman', 'busybox-static'],
   benchmarks: ['docker.io', 'iptables', 'iproute2', 'bubblewrap', 'busybox-static', 'gcc', 'libc6-dev', 'rsync', 'git'],
   'building the editor': ['build-essential', 'python3', 'pkg-config', 'libkrb5-dev', 'libsecret-1-dev'],

@@ -28,12 +28,19 @@ const onDaemons = [
 /** Each group is one pass or more over its folder. A pass that takes longer than its minutes has failed. */
 const groups = {
   unit: [{ folder: 'test/unit', minutes: 6, concurrency: 2 }],
-  contract: (asRoot ? ['root', 'user'] : ['user']).map(as => ({ folder: 'test/contract', minutes: 8, as })),
+  contract: [
+    ...(asRoot ? ['root', 'user'] : ['user']).map(as => ({ folder: 'test/contract', minutes: 8, as })),
+    ...(asRoot ? [{ folder: 'test/smoke', minutes: 2, runtime: 'docker' }] : []),
+  ],
   sdk: [{ folder: 'test/sdk', minutes: 6, concurrency: 2 }],
   host: [{ folder: 'test/host', minutes: 6, inExtensionHost: true }],
   e2e: [{ folder: 'test/e2e', minutes: 10 }],
   docker: onDaemons,
-  soak: [{ folder: 'test/soak', minutes: 40 }, ...onDaemons],
+  soak: [
+    { folder: 'test/soak', minutes: 40 },
+    ...onDaemons,
+    { folder: 'test/soak', minutes: 5, runtime: 'docker', only: 'lineage.test.ts' },
+  ],
 };
 
 async function test() {
@@ -64,6 +71,7 @@ async function prepare(names) {
       ...(withRegistries ? ['registries'] : []),
       ...(names.includes('soak') ? ['a Debian image', 'images of other tools', 'daemons'] : []),
       ...(names.includes('docker') ? ['registries', 'daemons'] : []),
+      ...(names.includes('contract') && asRoot ? ['a Docker daemon'] : []),
       ...(inEditor ? ['tests', ...editorNeeds()] : []),
     ]);
     const vscode = inEditor && inBackground(ensureVscode());
