@@ -87,7 +87,7 @@ async function buildOne(
     // ssh2 asks for optional native modules, which exist only where a compiler was.
     external: ['*.node', ...external],
     define: { 'import.meta.dirname': '__dirname', 'import.meta.filename': '__filename', 'import.meta.main': 'false' },
-    plugins: [keptApart(apart), ...plugins],
+    plugins: [keptApart(apart), oneLanguage, ...plugins],
     logLevel: 'warning',
     logOverride: { 'empty-import-meta': 'error' },
     metafile: true,
@@ -130,5 +130,13 @@ function keptApart(modules) {
     },
   };
 }
+
+/** zod says what is wrong in fifty languages, and whoever imports it has them all: a fifth of the engine's bundle. We speak English. */
+const oneLanguage = {
+  name: 'one language',
+  setup({ onLoad }) {
+    onLoad({ filter: /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.c?js$/ }, () => ({ contents: 'export {};' }));
+  },
+};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await reportingFailure(build);

@@ -1,3 +1,4 @@
+import './smallHeap.ts';
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -16,6 +17,8 @@ import { Log } from './log.ts';
 import { Runtimes } from './runtimes.ts';
 import { Server } from './server.ts';
 import { readSettings } from './settings.ts';
+
+const HOME_CHECK_MS = 3_000;
 
 /** The engine process: one per home, started by whoever needs it, gone when nobody has needed it for a while. */
 async function main(): Promise<void> {
@@ -144,6 +147,11 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
       else watchIdle();
     }, settings.idleStopSeconds * 1000);
   };
+
+  // Deleted under it, there is nothing left to serve, and nobody could reach it to say so.
+  setInterval(() => {
+    if (!existsSync(home)) void shutDown('its home is gone');
+  }, HOME_CHECK_MS).unref();
 
   engine.recover();
   await server.listen();

@@ -89,6 +89,15 @@ describe('its end', () => {
     await eventually('the engine stopped', () => !isRunning(pid));
   });
 
+  test('it stops when its home is deleted under it, also while a client is there', async () => {
+    await using home = new CoppiceHome();
+    const client = await home.connect();
+    const { pid } = client.engine;
+    rmSync(home.path, { recursive: true });
+    await eventually('the engine stopped', () => !isRunning(pid));
+    client.close();
+  });
+
   test('it does not stop while operations run, unless it must', async () => {
     const others = othersProcesses();
     await using engine = await startEngine();
