@@ -87,8 +87,8 @@ export interface Context {
   readonly interrupts: Interrupts;
   readonly json: boolean;
   readonly commands: readonly AnyCommand[];
-  /** The engine, started when there is none. Every call gets the same connection. */
-  connect(): Promise<EngineClient>;
+  /** The engine, started when there is none, with `env` over this program's own. Every call gets the same connection. */
+  connect(env?: NodeJS.ProcessEnv): Promise<EngineClient>;
   /** The engine if it runs already. */
   connectIfRunning(): Promise<EngineClient | undefined>;
 }

@@ -85,7 +85,7 @@ function contextFor(terminal: Terminal, interrupts: Interrupts, engine: Connecti
     mcpModule: siblingProgram('mcp'),
     mediaFolder: path.join(import.meta.dirname, '..', 'media'),
     stdin: process.stdin,
-    connect: () => engine.connect(),
+    connect: env => engine.connect(env),
     connectIfRunning: () => engine.connectIfRunning(),
   };
 }
@@ -96,8 +96,8 @@ class Connection {
   readonly script = siblingProgram('engine');
   #client: Promise<EngineClient> | undefined;
 
-  connect(): Promise<EngineClient> {
-    this.#client ??= EngineClient.connect(this.#location(true), 'cli');
+  connect(env: NodeJS.ProcessEnv = {}): Promise<EngineClient> {
+    this.#client ??= EngineClient.connect({ ...this.#location(true), env }, 'cli');
     return this.#client;
   }
 

@@ -101,6 +101,7 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     sandboxes: engine.sandboxes,
     memory_bytes: process.memoryUsage.rss(),
     idle_stop_seconds: settings.idleStopSeconds,
+    docker_host: settings.dockerHost ?? null,
   });
   // A call that is going on, as a download, is work too, though no operation.
   const busy = () => engine.running + engine.queued + engine.sandboxes || server.calls;

@@ -66,7 +66,11 @@ export function activate(context: vscode.ExtensionContext): CoppiceExtension {
     start: true,
     get env() {
       const runtime = settingOf('coppice.runtime', undefined);
-      return runtime === 'auto' ? {} : { COPPICE_RUNTIME: runtime };
+      const dockerHost = settingOf('coppice.dockerHost', undefined);
+      return {
+        ...(runtime === 'auto' ? {} : { COPPICE_RUNTIME: runtime }),
+        ...(dockerHost === '' ? {} : { COPPICE_DOCKER_HOST: dockerHost }),
+      };
     },
   };
   const connection = own(new EngineConnection(location, log));

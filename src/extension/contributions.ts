@@ -203,6 +203,13 @@ export const settings = {
     description:
       'What runs sandboxes of images that are imported from now on. Each image stays with the runtime it was imported for. An engine that runs already takes it for imports only.',
   },
+  'coppice.dockerHost': {
+    default: '' as string,
+    schema: { type: 'string' },
+    scope: 'machine',
+    description:
+      'Where Docker or Podman is, as for `DOCKER_HOST`: `unix:///path`, `tcp://host:port`, `ssh://user@host`. Empty: where docker’s own command line finds it. Read when the engine starts.',
+  },
   'coppice.network': {
     default: 'nat' as Network,
     schema: {

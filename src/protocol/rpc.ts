@@ -25,6 +25,8 @@ export interface EngineInfo {
   readonly sandboxes: number;
   readonly memory_bytes: number;
   readonly idle_stop_seconds: number;
+  /** Where it was told that Docker is; null: it looks for it. An older engine does not say. */
+  readonly docker_host?: string | null;
 }
 
 export interface CallParams {

@@ -10,10 +10,8 @@ import { withOwnValue } from '../ownValue.ts';
 import { pairsOption } from '../parseLine.ts';
 import { printJson } from '../printJson.ts';
 import { ProgressLine } from '../progressLine.ts';
+import { chosenRuntime, connectWith, dockerHostOption, runtimeOption } from '../runtimeOptions.ts';
 import type { Channel } from '../terminal.ts';
-import { UsageError } from '../usageError.ts';
-
-const RUNTIMES = ['docker', 'native'] as const;
 
 export const build = defineCommand({
   name: 'build',
@@ -34,7 +32,8 @@ export const build = defineCommand({
     target: { value: 'STAGE', help: 'Stop after this stage' },
     'build-arg': { value: 'NAME[=VALUE]', multiple: true, help: 'A value for ARG; without one your environment’s' },
     'no-cache': { help: 'Build every step anew' },
-    runtime: { value: 'RUNTIME', help: 'Where: docker, unless the engine prefers it anyway', completes: RUNTIMES },
+    ...runtimeOption,
+    ...dockerHostOption,
     detach: { short: 'd', help: 'Print the operation’s id and return at once' },
     quiet: { short: 'q', help: 'Print the image’s id and nothing else' },
   },
@@ -44,10 +43,8 @@ export const build = defineCommand({
     ['coppice build --build-arg BASE=branch:main && coppice lineage app', 'on an image of one’s own'],
   ],
   run: async (context, { words: [folder = '.'], options }) => {
-    const client = await context.connect();
-    const { runtime } = options;
-    if (runtime !== undefined && !isRuntime(runtime))
-      throw new UsageError(`--runtime is one of ${RUNTIMES.join(', ')}`, 'build');
+    const runtime = chosenRuntime('build', options.runtime);
+    const client = await connectWith(context, options['docker-host']);
     const args = options['build-arg'].map(arg => withOwnValue('build-arg', arg, context.env));
     const input: VerbInput<'build'> = {
       context: path.resolve(context.cwd, folder),
@@ -98,8 +95,4 @@ function printEnd(operation: OperationResult, channel: Channel): void {
   channel.line(channel.style('dim', `${shortId(operation.operation_id)} · ${operation.status.toLowerCase()}${took}`));
   if (operation.error) channel.line(`${channel.style('red', 'coppice:')} ${errorLine(operation.error)}`);
   for (const hint of operation.hints) channel.line(channel.style('dim', `hint: ${hint}`));
-}
-
-function isRuntime(text: string): text is (typeof RUNTIMES)[number] {
-  return (RUNTIMES as readonly string[]).includes(text);
 }

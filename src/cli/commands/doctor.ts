@@ -6,6 +6,7 @@ import { errorLine } from '../errorReport.ts';
 import { EXIT } from '../exitCode.ts';
 import { fieldLines } from '../fieldLines.ts';
 import { printJson } from '../printJson.ts';
+import { connectWith, dockerHostOption } from '../runtimeOptions.ts';
 import type { Channel } from '../terminal.ts';
 
 const LITTLE_SPACE = 2_000_000_000;
@@ -15,9 +16,9 @@ export const doctor = defineCommand({
   group: 'Coppice',
   summary: 'Check that sandboxes can run here, and say what to do if not',
   description: 'Exit code 0 when at least one runtime works, 125 when none does.',
-  options: {},
-  run: async context => {
-    const report = await askEngine(context);
+  options: { ...dockerHostOption },
+  run: async (context, { options }) => {
+    const report = await askEngine(context, options['docker-host']);
     const { out } = context.terminal;
     const works = 'runtimes' in report && report.runtimes.some(runtime => runtime.available);
     if (context.json) printJson(context, report);
@@ -28,9 +29,12 @@ export const doctor = defineCommand({
   },
 });
 
-async function askEngine(context: Context): Promise<DoctorResult | { readonly error: WireError }> {
+async function askEngine(
+  context: Context,
+  dockerHost: string | undefined,
+): Promise<DoctorResult | { readonly error: WireError }> {
   try {
-    return await (await context.connect()).call('doctor', {});
+    return await (await connectWith(context, dockerHost)).call('doctor', {});
   } catch (error) {
     return { error: toWireError(error) };
   }

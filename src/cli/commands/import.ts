@@ -5,6 +5,7 @@ import { errorLine } from '../errorReport.ts';
 import { EXIT } from '../exitCode.ts';
 import { printJson } from '../printJson.ts';
 import { ProgressLine } from '../progressLine.ts';
+import { chosenRuntime, connectWith, dockerHostOption, runtimeOption } from '../runtimeOptions.ts';
 
 const PLATFORMS = ['linux/amd64', 'linux/arm64', 'linux/arm/v7'];
 
@@ -15,8 +16,9 @@ export const importImage = defineCommand({
   description:
     'A name is an image in a registry, as docker takes it: python:3.11-slim, ghcr.io/owner/app@sha256:…. oci:PATH,\n' +
     'oci-archive:PATH and docker-archive:PATH read what skopeo, buildah, podman or docker save wrote, with :NAME after the\n' +
-    'path where it holds several images. rootfs:PATH takes a tar (plain, gzip or zstd) or a folder; host: is this machine’s\n' +
-    'own system, copy-on-write and with no download. What is already here is not imported again.\n\n' +
+    'path where it holds several images. docker-daemon:NAME is one that Docker or Podman has already. rootfs:PATH takes a\n' +
+    'tar (plain, gzip or zstd) or a folder; host: is this machine’s own system, copy-on-write and with no download. What is\n' +
+    'already here is not imported again.\n\n' +
     'Who needs a password gives it to coppice login; what docker login keeps is used too. Registries are asked by TLS, but\n' +
     'for this machine’s own; http://HOST/NAME asks one without.',
   arguments: [{ name: 'SOURCE', help: 'A name, host:, SCHEME:PATH, or a path', completes: 'file' }],
@@ -24,15 +26,19 @@ export const importImage = defineCommand({
     tag: { short: 't', value: 'TAG', help: 'Name the image' },
     platform: { value: 'OS/ARCH', help: 'Of an image made for several; default: this machine’s', completes: PLATFORMS },
     force: { help: 'Import again although it is here' },
+    ...runtimeOption,
+    ...dockerHostOption,
   },
   examples: [
     ['coppice import host: --tag base', 'this machine as a base'],
     ['coppice import python:3.11-slim', 'from Docker Hub'],
     ['coppice import oci-archive:./app.tar', 'what skopeo or buildah wrote'],
     ['coppice import ./debian.tar.gz -t debian', 'a root file system'],
+    ['coppice import docker-daemon:app --docker-host ssh://me@box', 'what is in the Docker of another machine'],
   ],
   run: async (context, { words, options }) => {
-    const client = await context.connect();
+    const runtime = chosenRuntime('import', options.runtime);
+    const client = await connectWith(context, options['docker-host']);
     const progress = new ProgressLine(context.terminal.err);
     const cancel = new AbortController();
     const result = await context.interrupts.during(
@@ -45,6 +51,7 @@ export const importImage = defineCommand({
               registry_url: absoluteSource(words[0]!, context.cwd),
               ...(options.tag === undefined ? {} : { tag: options.tag }),
               ...(options.platform === undefined ? {} : { platform: options.platform }),
+              ...(runtime === undefined ? {} : { runtime }),
               force: options.force,
             },
             { onProgress: progress.show, signal: cancel.signal },
