@@ -321,6 +321,11 @@ describe('the coppice command', () => {
       assert.match(stderr, /^coppice: [^\n]+\n$/, words.join(' '));
       return `${code} ${stderr.trim()}`;
     };
+    // One engine, one daemon: asking another is not silently asking the first.
+    assert.match(
+      await line('import', 'docker-daemon:app', '--docker-host', 'unix:///nowhere'),
+      /^\d+ coppice: the engine \(pid \d+\) .*not at unix:\/\/\/nowhere\. Stop it first: coppice engine stop/,
+    );
     assert.match(
       await line('run', '-i', 'nothing', '--', 'true'),
       /^125 coppice: no image nothing\. See coppice images/,
