@@ -13,7 +13,8 @@ const INTERRUPTED = 130;
 export async function runPass(group, pass, grep) {
   const name = path.basename(pass.folder);
   const label = pass.as ? `${group} as ${pass.as}` : pass.runtime ? `${name} on ${pass.runtime}` : group;
-  const files = testFiles(pass);
+  const all = testFiles(pass);
+  const files = grep ? naming(all, grep) : all;
   if (files.length === 0) return [{ name: `${label}: there is no test in ${pass.folder}`, state: 'failed' }];
   console.log(`\n${label}: ${files.length} files`);
   const started = performance.now();
@@ -40,6 +41,15 @@ function testFiles({ folder, only = '.test.ts', except }) {
     .map(name => path.join(folder, name))
     .filter(file => !except?.test(file))
     .sort();
+}
+
+/**
+ * Those that have the text in them: the others would set everything up for no test, and some never end then. Names that are
+ * put together are in none; then every file is asked.
+ */
+function naming(files, text) {
+  const having = files.filter(file => readFileSync(inRoot(file), 'utf8').includes(text));
+  return having.length > 0 ? having : files;
 }
 
 /** `temporary` is the tests' TMPDIR; whatever names `folder` was started by them. */
