@@ -12,7 +12,10 @@ export const needs = {
   'images of other tools': ['docker.io', 'iptables', 'podman', 'buildah'],
   'a Docker daemon': ['docker.io', 'iptables'],
   daemons: ['docker.io', 'iptables', 'podman', 'busybox-static'],
-  benchmarks: ['docker.io', 'iptables', 'iproute2', 'bubblewrap', 'busybox-static', 'gcc', 'libc6-dev', 'rsync', 'git'],
+  benchmarks: [
+    ...['docker.io', 'iptables', 'iproute2', 'podman', 'bubblewrap', 'busybox-static'],
+    ...['gcc', 'libc6-dev', 'rsync', 'git', 'ostree'],
+  ],
   'building the editor': ['build-essential', 'python3', 'pkg-config', 'libkrb5-dev', 'libsecret-1-dev'],
 };
 

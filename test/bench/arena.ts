@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { EngineClient } from '../../src/client/engineClient.ts';
 import type { OperationResult } from '../../src/protocol/schemas/operations.ts';
@@ -9,15 +8,10 @@ import { makeBusyboxRootfs, makeManyFiles } from '../harness/busyboxRootfs.ts';
 import { CoppiceHome } from '../harness/coppiceHome.ts';
 import { DockerDaemon } from '../harness/docker.ts';
 import { TemporaryFolder } from '../harness/temporaryFolder.ts';
+import { injectedDelay } from './delay.ts';
+import { isolation } from './isolation.ts';
+import { type Able, type Contender, timed } from './measure.ts';
 import { compile, LineProgram, Spawner } from './peers/programs.ts';
-
-export const isolation = {
-  floor: 'own user, mount, pid, ipc, uts, net namespaces; no seccomp, all capabilities of the namespace',
-  bwrap: "all namespaces, no capabilities; no seccomp, the machine's root as root",
-  crun: "mount, pid, ipc, uts, net namespaces, 3 capabilities; no overlay, no seccomp, the machine's root as root",
-  docker: "namespaces, Docker's capabilities, seccomp, cgroups; the machine's root as root",
-  ours: "namespaces with an own user namespace, Docker's capabilities, seccomp, cgroups (as root)",
-} as const;
 
 /** Everything a row may need, set up once: an engine of ours with two images, a Docker daemon, the C programs. */
 export class Arena implements AsyncDisposable {
@@ -25,6 +19,7 @@ export class Arena implements AsyncDisposable {
   readonly rootfs: string;
   readonly home: CoppiceHome;
   readonly client: EngineClient;
+  readonly native: OnRuntime;
   /** undefined where no daemon can run, with the reason in `withoutDocker`. */
   readonly docker: DockerDaemon | undefined;
   readonly withoutDocker: string | undefined;
@@ -40,6 +35,7 @@ export class Arena implements AsyncDisposable {
     this.rootfs = parts.rootfs;
     this.home = parts.home;
     this.client = parts.client;
+    this.native = new OnRuntime(parts.client, 'native');
     this.docker = parts.docker;
     this.withoutDocker = parts.withoutDocker;
     this.spawner = parts.spawner;
@@ -74,14 +70,38 @@ export class Arena implements AsyncDisposable {
     return `${this.folder}/${name}-${++this.#counter}`;
   }
 
-  /** One run of ours, from the call to its result; `COPPICE_BENCH_DELAY_MS` makes it slower, to see the check fail. */
-  async run(input: VerbInput<'run'>): Promise<OperationResult> {
-    const result = await this.client.call('run', { network: 'none', ...input });
-    if (!('exit_code' in result)) throw new Error('a waiting run answered without a result');
-    if (result.status !== 'SUCCESS')
-      throw new Error(`${result.title}: ${result.status} ${JSON.stringify(result.error)}`);
-    await injectedDelay();
-    return result;
+  /** One run of ours, from the call to its result. */
+  run(input: VerbInput<'run'>): Promise<OperationResult> {
+    return this.native.run(input);
+  }
+
+  /** Work of Docker's, in a row of its own name; slow as it is, it sits out every other turn. */
+  dockerPeer(name: string, once: (docker: DockerDaemon) => Promise<number>, more: Partial<Able> = {}): Contender {
+    const { docker } = this;
+    const line = { name, kind: 'peer', isolation: isolation.docker, ...more } as const;
+    if (!docker) return { ...line, absent: `no Docker: ${this.withoutDocker}` };
+    return { skips: 5, ...line, once: () => once(docker) };
+  }
+
+  /** `docker` with these arguments, as a command. */
+  dockerCommand(name: string, ...args: readonly string[]): Contender {
+    return this.dockerPeer(name, docker => this.spawner.run(['docker', ...docker.cli, ...args]));
+  }
+
+  /** The peers of every row about a run of `true`. */
+  dockerRuns(): { readonly none: string; readonly bridge: string; readonly contenders: readonly Contender[] } {
+    const none = 'docker, network none, API';
+    const bridge = 'docker, bridge, API';
+    return {
+      none,
+      bridge,
+      contenders: [
+        this.dockerPeer(none, () => timed(() => this.dockerRun())),
+        this.dockerPeer(bridge, () => timed(() => this.dockerRun({ network: 'bridge' }))),
+        this.dockerCommand('docker run --rm --network none', 'run', '--rm', '--network', 'none', 'bench', 'true'),
+        this.dockerCommand('docker run --rm (bridge)', 'run', '--rm', 'bench', 'true'),
+      ],
+    };
   }
 
   /** The image with 50,000 files, for us and for Docker, made when it is first asked for. */
@@ -174,11 +194,6 @@ function openFloor(program: string, folder: string, name: string, rootfs: string
   return new LineProgram(program, [base, rootfs, '/bin/true']);
 }
 
-export async function injectedDelay(): Promise<void> {
-  const delay = Number(process.env.COPPICE_BENCH_DELAY_MS ?? 0);
-  if (delay > 0) await sleep(delay);
-}
-
 /** Runs `work` so often, `workers` at once. */
 export async function together(count: number, workers: number, work: () => Promise<unknown>): Promise<void> {
   let left = count;
@@ -186,4 +201,29 @@ export async function together(count: number, workers: number, work: () => Promi
     while (left-- > 0) await work();
   };
   await Promise.all(Array.from({ length: workers }, worker));
+}
+
+/** An engine of ours that runs on this runtime, with a small image. */
+export class OnRuntime {
+  readonly client: EngineClient;
+  readonly image = 'tag:bench/busybox';
+  readonly isolation: string;
+  /** For a row's title, where another row is about the other runtime. */
+  readonly suffix: string;
+
+  constructor(client: EngineClient, runtime: 'native' | 'docker') {
+    this.client = client;
+    this.isolation = runtime === 'docker' ? isolation.docker : isolation.ours;
+    this.suffix = runtime === 'docker' ? ', docker runtime' : '';
+  }
+
+  /** One run, from the call to its result, which is a success. */
+  async run(input: VerbInput<'run'>): Promise<OperationResult> {
+    const result = await this.client.call('run', { network: 'none', ...input });
+    if (!('exit_code' in result)) throw new Error('a waiting run answered without a result');
+    if (result.status !== 'SUCCESS')
+      throw new Error(`${result.title}: ${result.status} ${JSON.stringify(result.error)}`);
+    await injectedDelay();
+    return result;
+  }
 }

@@ -1,7 +1,9 @@
-import { type Line, lineOf } from './row.ts';
+import { type Absent, type Line, lineOf } from './row.ts';
 
-/** One way to do the work of a row. */
-export interface Contender {
+/** One way to do the work of a row, or why it cannot be done here. */
+export type Contender = Able | Absent;
+
+export interface Able {
   readonly name: string;
   readonly kind: Line['kind'];
   readonly isolation: string;
@@ -12,18 +14,40 @@ export interface Contender {
 }
 
 /** All contenders in turn, A B C A B C, so that a change in the machine's load meets all alike. First turns are thrown away. */
-export async function measure(contenders: readonly Contender[], turns: number, warmUps = 3): Promise<readonly Line[]> {
-  const samples = new Map(contenders.map(contender => [contender, [] as number[]]));
+export async function measure(
+  contenders: readonly Contender[],
+  turns: number,
+  warmUps = 3,
+): Promise<readonly (Line | Absent)[]> {
+  const samples = new Map<Contender, number[]>();
+  const failures = new Map<Contender, string>();
   for (let turn = -warmUps; turn < turns; turn++) {
     for (const contender of contenders) {
-      if (turn > 0 && turn % 10 < (contender.skips ?? 0)) continue;
-      const taken = await contender.once();
-      if (turn >= 0) samples.get(contender)!.push(taken);
+      if ('absent' in contender || failures.has(contender)) continue;
+      if (turn >= 0 && sitsOut(turn, contender.skips ?? 0)) continue;
+      try {
+        const taken = await contender.once();
+        if (turn >= 0) samples.set(contender, [...(samples.get(contender) ?? []), taken]);
+      } catch (error) {
+        // A tool that does not work on this machine is told of; ours has to work.
+        if (contender.kind === 'ours') throw error;
+        failures.set(contender, reasonOf(error));
+      }
     }
   }
-  return contenders.map(contender =>
-    lineOf(contender.name, contender.kind, contender.isolation, samples.get(contender)!),
-  );
+  return contenders.map(contender => {
+    if ('absent' in contender) return contender;
+    const { name, kind, isolation } = contender;
+    const failure = failures.get(contender);
+    if (failure !== undefined) return { name, kind, isolation, absent: failure };
+    return lineOf(name, kind, isolation, samples.get(contender) ?? []);
+  });
+}
+
+/** Never the first, and the others evenly among them. */
+function sitsOut(turn: number, skips: number): boolean {
+  const takes = 10 - skips;
+  return (turn * takes) % 10 >= takes;
 }
 
 /** Milliseconds that `work` takes. */
@@ -31,4 +55,9 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
   await work();
   return performance.now() - start;
+}
+
+/** One line of it. */
+export function reasonOf(error: unknown): string {
+  return `it failed: ${(error instanceof Error ? error.message : String(error)).split('\n')[0]!.slice(0, 200)}`;
 }

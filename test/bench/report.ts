@@ -1,63 +1,45 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { cpus, loadavg, release, totalmem } from 'node:os';
 import type { Miss } from './check.ts';
-import { type Line, type Row, timesBetter } from './row.ts';
+import { FLOOR_THEN_MS, verdicts } from './check.ts';
+import type { Machine } from './machine.ts';
+import { type Absent, isMeasured, type Line, type Row, timesBetter } from './row.ts';
 
-export interface Machine {
-  readonly cpu: string;
-  readonly cores: number;
-  readonly memoryGb: number;
-  readonly kernel: string;
-  readonly system: string;
-  readonly node: string;
-  readonly tools: readonly string[];
-  readonly load: { readonly before: string; readonly after: string };
-  readonly at: string;
-}
-
-export function machine(loadBefore: string): Machine {
-  return {
-    cpu: cpus()[0]?.model.trim() ?? 'unknown processor',
-    cores: cpus().length,
-    memoryGb: Math.round(totalmem() / 2 ** 30),
-    kernel: release(),
-    system: /PRETTY_NAME="(.*)"/.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? process.platform,
-    node: process.versions.node,
-    tools: [
-      ['dockerd', '--version'],
-      ['crun', '--version'],
-      ['bwrap', '--version'],
-    ].flatMap(firstLine),
-    load: { before: loadBefore, after: load() },
-    at: new Date().toISOString(),
-  };
-}
-
-export const load = (): string =>
-  loadavg()
-    .map(value => value.toFixed(2))
-    .join(' ');
-
-function firstLine([command = '', ...args]: string[]): string[] {
-  try {
-    return [execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('\n')[0]!];
-  } catch {
-    return []; // Not there: its lines are not there either.
-  }
+/** What one run of the benchmark came to. */
+export interface Report {
+  readonly machine: Machine;
+  /** The floor program's p50, before and after. */
+  readonly floorMs: number;
+  /** How many times longer than on the goals' machine that is; goals in milliseconds are as many times larger here. */
+  readonly slowness: number;
+  readonly rows: readonly Row[];
+  /** Goals that were missed each time they were measured. */
+  readonly misses: readonly Miss[];
+  /** Groups that could not be measured, and why. */
+  readonly failures: readonly string[];
 }
 
 /** For people at a terminal, after the rows: where that was, and what was missed. */
-export function toText(machine: Machine, misses: readonly Miss[]): string {
-  return [describe(machine), verdict(misses)].join('\n\n');
+export function toText(report: Report): string {
+  return [...describe(report), ratioText, '', ...verdictText(report)].join('\n');
 }
 
-function describe({ cpu, cores, memoryGb, system, kernel, node, tools, load, at }: Machine): string {
+const ratioText = 'Ratio: how many times better our first line is. All lines of a row ran in turn, in this run.';
+
+function describe({ machine, floorMs, slowness }: Report): string[] {
+  const { cpu, cores, memoryGb, system, kernel, node, tools, load, at } = machine;
+  const ratio = `${figure(floorMs)} ms here, ${FLOOR_THEN_MS} ms where the goals were set`;
   return [
-    `${cpu}, ${cores} cores, ${memoryGb} GB · ${system}, Linux ${kernel} · Node ${node} · ${tools.join(', ')}`,
+    `${cpu}, ${cores} cores, ${memoryGb} GB · ${system}, Linux ${kernel} · Node ${node} · ${tools.join(' · ')}`,
     `load before ${load.before}, after ${load.after} · ${at}`,
-    'Ratio: how many times better our first line is. All lines of a row ran in turn, in this run.',
-  ].join('\n');
+    `The floor in C takes ${ratio}: goals in ms are judged × ${slowness.toFixed(2)}, ratios as they are.`,
+  ];
+}
+
+function verdictText({ misses, failures }: Report): string[] {
+  const missed = misses.map(({ goal, title, reason }) => `  ${goal}. ${title}: ${reason}`);
+  return [
+    ...failures.map(failure => `Not measured: ${failure}`),
+    ...(misses.length === 0 ? ['Every goal of these rows is reached.'] : ['Goals missed:', ...missed]),
+  ];
 }
 
 /** One row, its lines under each other. */
@@ -65,14 +47,7 @@ export function rowText(row: Row): string {
   const reference = ours(row)[0];
   const table = [
     ['ratio', `p50 ${row.unit}`, 'p95', 'n', 'what', 'isolation'],
-    ...row.lines.map(line => [
-      ratio(row, reference, line),
-      figure(line.p50),
-      figure(line.p95),
-      String(line.samples),
-      line.name,
-      line.isolation,
-    ]),
+    ...row.lines.map(line => [...figures(row, reference, line), line.name, line.isolation]),
   ];
   const widths = table[0]!.map((_, column) => Math.max(...table.map(cells => cells[column]!.length)));
   const lines = table.map(cells =>
@@ -81,41 +56,70 @@ export function rowText(row: Row): string {
       .join('  ')
       .trimEnd(),
   );
-  return [`${row.goal}. ${row.title}`, ...lines.map(line => `  ${line}`), ...row.notes.map(note => `  * ${note}`)].join(
-    '\n',
-  );
+  const absent = row.lines.flatMap(line => (isMeasured(line) ? [] : [`${line.name}: not measured, ${line.absent}`]));
+  const notes = [...absent, ...row.notes].map(note => `  * ${note}`);
+  return [`${row.goal}. ${row.title}`, ...lines.map(line => `  ${line}`), ...notes].join('\n');
 }
 
-/** For the README: one line a row, the ratio before the figures. */
-export function toMarkdown(rows: readonly Row[], machine: Machine, misses: readonly Miss[]): string {
-  const body = rows.flatMap(row => {
-    const reference = ours(row)[0];
-    return row.lines.map((line, index) => {
-      const head = index === 0 ? `${row.goal}. ${row.title}` : '';
-      const name = line.kind === 'ours' ? `**${line.name}**` : line.name;
-      return `| ${head} | ${name} | ${ratio(row, reference, line)} | ${figure(line.p50)} | ${figure(line.p95)} ${row.unit} | ${line.isolation} |`;
-    });
-  });
+function figures(row: Row, reference: Line | undefined, line: Line | Absent): string[] {
+  if (!isMeasured(line)) return ['', '–', '–', '0'];
+  return [ratio(row, reference, line), figure(line.p50), figure(line.p95), String(line.samples)];
+}
+
+/** For the README: a table with one line a row. */
+export function toMarkdown(report: Report): string {
+  const letters = isolationLetters(report.rows);
   return [
-    describe(machine),
+    ...describe(report).map(line => `${line}\n`),
+    'p50 (p95), all of a row in turn in one run. How many times better the first figure of Coppice is stands behind',
+    'each of the others; the letters say what holds the code in, and what is not alike is not the same work.',
     '',
-    '| row | what | ratio to ours | p50 | p95 | isolation |',
-    '|---|---|---:|---:|---:|---|',
-    ...body,
+    '| | what | Coppice | goal now | floor and peers |',
+    '|---:|---|---|---|---|',
+    ...report.rows.map(row => markdownRow(row, report, letters)),
     '',
-    ...rows.flatMap(row => row.notes.map(note => `- ${row.goal}. ${row.title}: ${note}`)),
-    `- ${verdict(misses)}`,
+    ...[...letters].map(([isolation, letter]) => `- ${letter}: ${isolation}`),
+    ...report.rows.flatMap(row => row.notes.map(note => `- ${row.goal}. ${row.title}: ${note}`)),
+    ...report.failures.map(failure => `- not measured: ${failure}`),
     '',
   ].join('\n');
 }
 
-const ours = (row: Row) => row.lines.filter(({ kind }) => kind === 'ours');
+function markdownRow(row: Row, report: Report, letters: ReadonlyMap<string, string>): string {
+  const [reference] = ours(row);
+  const cell = (line: Line | Absent): string => {
+    const name = `${line.name} [${letters.get(line.isolation)}]`;
+    if (!isMeasured(line)) return `${name} not measured: ${line.absent}`;
+    const values = `${figure(line.p50)} (${figure(line.p95)}) ${row.unit}`;
+    if (line.kind === 'ours') return `**${values}** ${name}`;
+    return `${name} ${values}${reference ? `, ${ratio(row, reference, line)}` : ''}`;
+  };
+  const cells = (own: boolean) => row.lines.filter(line => (line.kind === 'ours') === own).map(cell);
+  const columns = [String(row.goal), row.title, ...[cells(true), goals(row, report), cells(false)].map(lines)];
+  return `| ${columns.map(column => column.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
+const lines = (texts: readonly string[]): string => texts.join('<br>');
+
+/** What is missed in the figures shown, but was reached when it was measured again, says so. */
+function goals(row: Row, { slowness, misses }: Report): string[] {
+  return verdicts(row, slowness).map(({ goal, asked, objection }) => {
+    if (objection === undefined) return `${asked} ✓`;
+    const stays = misses.some(miss => miss.goal === row.goal && miss.title === row.title && miss.line === goal.line);
+    return `${asked} ${stays ? '✗' : '✓ when measured again'}`;
+  });
+}
+
+function isolationLetters(rows: readonly Row[]): ReadonlyMap<string, string> {
+  const all = [...new Set(rows.flatMap(row => row.lines.map(line => line.isolation)))];
+  return new Map(all.map((isolation, index) => [isolation, String.fromCharCode(65 + index)]));
+}
+
+const ours = (row: Row): readonly Line[] => row.lines.filter(isMeasured).filter(({ kind }) => kind === 'ours');
 
 function ratio(row: Row, reference: Line | undefined, line: Line): string {
   if (!reference) return '';
-  if (line === reference) return '1';
-  const factor = timesBetter(row.unit, reference, line);
-  return `${figure(factor)} ×`;
+  return line === reference ? '1' : `${figure(timesBetter(row.unit, reference, line))} ×`;
 }
 
 function figure(value: number): string {
@@ -123,7 +127,13 @@ function figure(value: number): string {
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-function verdict(misses: readonly Miss[]): string {
-  if (misses.length === 0) return 'Every goal of these rows is reached.';
-  return ['Goals missed:', ...misses.map(({ goal, title, reason }) => `  ${goal}. ${title}: ${reason}`)].join('\n');
+const begin = '<!-- npm run bench -- all --readme: from here -->';
+const end = '<!-- to here -->';
+
+/** The text with another table between its two marks. */
+export function withTable(text: string, table: string): string {
+  const from = text.indexOf(begin);
+  const to = text.indexOf(end, from);
+  if (from < 0 || to < 0) throw new Error(`the README lacks the marks ${begin} and ${end}`);
+  return `${text.slice(0, from + begin.length)}\n\n${table.trim()}\n\n${text.slice(to)}`;
 }

@@ -2,14 +2,22 @@
 
 export type Unit = 'ms' | 'runs/s' | 'KB' | 'MB' | 'levels';
 
-export interface Line {
+interface Named {
   readonly name: string;
   readonly kind: 'floor' | 'peer' | 'ours';
   /** What holds the code in, for no two lines isolate alike. */
   readonly isolation: string;
+}
+
+export interface Line extends Named {
   readonly p50: number;
   readonly p95: number;
   readonly samples: number;
+}
+
+/** What could not do the work here: it is told with its reason, never left out. */
+export interface Absent extends Named {
+  readonly absent: string;
 }
 
 /** A promise of PERFORMANCE.md, column "goal now", about one line of the row. */
@@ -25,11 +33,13 @@ export interface Row {
   readonly goal: number;
   readonly title: string;
   readonly unit: Unit;
-  readonly lines: readonly Line[];
+  readonly lines: readonly (Line | Absent)[];
   readonly goals: readonly Goal[];
-  /** Why something is missing, or how it was measured. */
+  /** How it was measured. */
   readonly notes: readonly string[];
 }
+
+export const isMeasured = (line: Line | Absent): line is Line => !('absent' in line);
 
 export function lineOf(name: string, kind: Line['kind'], isolation: string, samples: readonly number[]): Line {
   if (samples.length === 0) throw new Error(`${name}: nothing was measured`);

@@ -16,7 +16,18 @@ export const engineScript = path.join(repository, 'dist', 'engine.js');
  *     const client = await home.connect();
  */
 export class CoppiceHome implements AsyncDisposable {
-  readonly #folder = new TemporaryFolder();
+  /** Before the folder's own clearing at the exit, so that nobody writes there any more. */
+  readonly #atExit = this.#killEngines.bind(this);
+  readonly #folder: TemporaryFolder;
+  readonly #engineEnv: NodeJS.ProcessEnv;
+  readonly #engines = new Set<number>();
+
+  /** `engineEnv` is for the engine that `connect` starts. */
+  constructor(engineEnv: NodeJS.ProcessEnv = {}) {
+    process.once('exit', this.#atExit);
+    this.#folder = new TemporaryFolder();
+    this.#engineEnv = engineEnv;
+  }
 
   get path(): string {
     return this.#folder.path;
@@ -27,8 +38,11 @@ export class CoppiceHome implements AsyncDisposable {
   }
 
   /** A connection to this home's engine, which is started when it does not run. */
-  connect(signal?: AbortSignal): Promise<EngineClient> {
-    return EngineClient.connect({ home: this.path, script: engineScript, start: true }, 'cli', signal);
+  async connect(signal?: AbortSignal): Promise<EngineClient> {
+    const location = { home: this.path, script: engineScript, start: true, env: this.#engineEnv };
+    const client = await EngineClient.connect(location, 'cli', signal);
+    this.#engines.add(client.engine.pid);
+    return client;
   }
 
   async stopEngine(): Promise<void> {
@@ -43,7 +57,19 @@ export class CoppiceHome implements AsyncDisposable {
     try {
       await this.stopEngine();
     } finally {
+      process.off('exit', this.#atExit);
       this.#folder[Symbol.dispose]();
+    }
+  }
+
+  /** A test that is interrupted runs no `finally`. */
+  #killEngines(): void {
+    for (const pid of this.#engines) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
     }
   }
 

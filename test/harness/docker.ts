@@ -178,7 +178,7 @@ function removeAbandonedCgroups(): void {
 }
 
 /** false: something is still in them. */
-function removeCgroups(name: string): boolean {
+export function removeCgroups(name: string): boolean {
   try {
     for (const controller of readdirSync('/sys/fs/cgroup')) {
       const folder = path.join('/sys/fs/cgroup', controller, name);

@@ -30,7 +30,7 @@ export class PodmanService {
 
   static async start(): Promise<PodmanService> {
     const folder = mkdtempSync(path.join(tmpdir(), 'podman-'));
-    configure(folder);
+    configurePodman(folder);
     const service = launch(folder, ['unshare', '--net', '--mount']);
     const started = new PodmanService(folder, service);
     try {
@@ -83,12 +83,13 @@ export class PodmanService {
 function launch(folder: string, inside: readonly string[]): ChildProcess {
   const log = openSync(path.join(folder, 'podman.log'), 'a');
   const [program, ...args] = inside;
-  const service = spawn(program!, [...args, '--', 'podman', ...flags(folder)], {
+  const flags = [...podmanStore(folder), 'system', 'service', '--time=0', `unix://${path.join(folder, 'podman.sock')}`];
+  const service = spawn(program!, [...args, '--', 'podman', ...flags], {
     stdio: ['ignore', log, log],
     env: {
       PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
       HOME: folder,
-      CONTAINERS_CONF: path.join(folder, 'containers.conf'),
+      CONTAINERS_CONF: podmanConfiguration(folder),
       TMPDIR: folder,
     },
   });
@@ -96,19 +97,16 @@ function launch(folder: string, inside: readonly string[]): ChildProcess {
   return service;
 }
 
-/** The path of the run root may have no more than 50 characters. */
-function flags(folder: string): string[] {
+/** Arguments for a storage of one's own. The path of the run root may have no more than 50 characters. */
+export function podmanStore(folder: string): readonly string[] {
   const at = (name: string) => path.join(folder, name);
-  return [
-    ...['--root', at('root'), '--runroot', at('r'), '--tmpdir', at('tmp'), '--storage-driver', 'overlay'],
-    ...['system', 'service', '--time=0', `unix://${at('podman.sock')}`],
-  ];
+  return ['--root', at('root'), '--runroot', at('r'), '--tmpdir', at('tmp'), '--storage-driver', 'overlay'];
 }
 
 /** No limit is raised, which takes a capability that a machine inside another may lack. */
-function configure(folder: string): void {
+export function configurePodman(folder: string): void {
   writeFileSync(
-    path.join(folder, 'containers.conf'),
+    podmanConfiguration(folder),
     [
       '[containers]',
       'default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]',
@@ -120,3 +118,5 @@ function configure(folder: string): void {
     ].join('\n'),
   );
 }
+
+export const podmanConfiguration = (folder: string): string => path.join(folder, 'containers.conf');

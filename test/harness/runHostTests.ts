@@ -24,6 +24,8 @@ export interface HostRun {
   readonly files: readonly string[];
   readonly folder: string;
   readonly grep?: string | undefined;
+  /** For the extension host, over what it has. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const TIMEOUT_MS = 5 * 60_000;
@@ -56,7 +58,7 @@ export async function runHostTests(asked: HostRun): Promise<readonly TestResult[
   const payload = [
     ['extensionDevelopmentPath', remote(asked.extension)],
     ['extensionTestsPath', remote(bundles.runner)],
-    ['extensionEnvironment', JSON.stringify({ COPPICE_HOST_TESTS: JSON.stringify(tests) })],
+    ['extensionEnvironment', JSON.stringify({ ...asked.env, COPPICE_HOST_TESTS: JSON.stringify(tests) })],
   ];
   await page.goto(`${server.address(workspace)}&payload=${encodeURIComponent(JSON.stringify(payload))}`);
   const code = await Promise.race([ended, timeout()]);

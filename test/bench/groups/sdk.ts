@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { type Arena, injectedDelay } from '../arena.ts';
+import type { Arena } from '../arena.ts';
+import { injectedDelay } from '../delay.ts';
 import { measure, timed } from '../measure.ts';
 import { LineProgram } from '../peers/programs.ts';
 import type { Row } from '../row.ts';

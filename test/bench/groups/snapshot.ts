@@ -1,14 +1,18 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmdirSync } from 'node:fs';
+import path from 'node:path';
 import { residentMemory, treeMemory } from '../../harness/processes.ts';
-import { type Arena, isolation } from '../arena.ts';
+import type { Arena } from '../arena.ts';
 import { diskUsage } from '../diskUsage.ts';
+import { isolation } from '../isolation.ts';
 import { type Contender, measure, timed } from '../measure.ts';
 import { lineOf, type Row } from '../row.ts';
+import { depthRow, dockerDepth } from './depth.ts';
 
 /** Goals 5, 7, 8 and 17: what keeping a run costs, in time, in disk, in depth, in memory. */
 export async function* snapshot(arena: Arena, turns: number): AsyncGenerator<Row> {
   for (const work of works) yield await snapshotRow(arena, work, turns);
   yield await changedRow(arena, turns);
-  yield await depthRow(arena, turns);
+  yield await depthRow(arena.native, turns, [await dockerDepth(arena)]);
   yield await diskRow(arena);
   yield await memoryRow(arena);
 }
@@ -52,15 +56,9 @@ async function snapshotRow(arena: Arena, work: Work, turns: number): Promise<Row
         return withSnapshot - without;
       },
     },
+    renaming(arena),
+    arena.dockerPeer('docker commit, API', () => dockerCommit(arena, work.command)),
   ];
-  if (arena.docker)
-    contenders.push({
-      name: 'docker commit, API',
-      kind: 'peer',
-      isolation: isolation.docker,
-      skips: 5,
-      once: () => dockerCommit(arena, work.command),
-    });
   const lines = await measure(contenders, work.slow ? Math.ceil(turns / 3) : turns);
   return {
     goal: 5,
@@ -73,6 +71,25 @@ async function snapshotRow(arena: Arena, work: Work, turns: number): Promise<Row
         `kept ${lineOf('', 'ours', '', kept).p50.toFixed(1)} ms; both write their files through to disk behind the answer`,
     ],
   };
+}
+
+/** The least: the folder that was written into gets another name, which is on disk. */
+function renaming(arena: Arena): Contender {
+  let counter = 0;
+  const once = async () => {
+    const written = path.join(arena.folder, `written-${++counter}`);
+    mkdirSync(written);
+    const kept = `${written}-kept`;
+    const taken = await timed(async () => {
+      renameSync(written, kept);
+      const parent = openSync(arena.folder, 'r');
+      fsyncSync(parent);
+      closeSync(parent);
+    });
+    rmdirSync(kept);
+    return taken;
+  };
+  return { name: 'a folder renamed and its parent fsynced', kind: 'floor', isolation: 'no sandbox', once };
 }
 
 async function dockerCommit(arena: Arena, command: string): Promise<number> {
@@ -104,21 +121,17 @@ async function changedRow(arena: Arena, turns: number): Promise<Row> {
         return (await answer(many.ours)) - small;
       },
     },
-  ];
-  if (arena.docker) {
-    contenders.push({
-      name: 'docker diff, API',
-      kind: 'peer',
-      isolation: isolation.docker,
-      skips: 7,
-      once: async () => {
+    arena.dockerPeer(
+      'docker diff, API',
+      async () => {
         const container = await arena.dockerContainer({ Image: many.docker });
         const taken = await timed(() => container.changes());
         await container.remove();
         return taken;
       },
-    });
-  }
+      { skips: 7 },
+    ),
+  ];
   return {
     goal: 7,
     title: '`filesystem_changed` on a base of 50,000 files, nothing changed',
@@ -127,59 +140,6 @@ async function changedRow(arena: Arena, turns: number): Promise<Row> {
     goals: [{ line: ours, atMost: 5 }],
     notes: ['every run of ours answers it, so its cost is what a run takes longer on the large base'],
   };
-}
-
-const DEPTH = 200;
-
-async function depthRow(arena: Arena, turns: number): Promise<Row> {
-  const ours = 'coppice: lineage built and run from';
-  const images: string[] = [];
-  let image = 'tag:bench/busybox';
-  for (let depth = 1; depth <= DEPTH; depth++) {
-    const command = `echo ${depth} > /root/d${depth}; rm -f /root/d${depth - 1}`;
-    image = (await arena.run({ image, command, disposable: false })).result_image!;
-    images.push(image);
-  }
-  const { depth } = await arena.client.call('lineage', { image });
-  const listed = await arena.run({ image, command: 'ls /root' });
-  if (listed.stdout.trim() !== `d${DEPTH}`) throw new Error(`depth ${DEPTH} holds the wrong files: ${listed.stdout}`);
-  const times = await measure(
-    [images[0]!, image].map((from, index) => ({
-      name: index === 0 ? 'first' : 'deepest',
-      kind: 'ours',
-      isolation: isolation.ours,
-      once: () => timed(() => arena.run({ image: from, command: 'true' })),
-    })),
-    turns,
-  );
-  const [first, deepest] = times.map(({ p50 }) => p50);
-  const lines = [lineOf(ours, 'ours', isolation.ours, [depth])];
-  if (arena.docker) lines.push(lineOf('docker commit on commit', 'peer', isolation.docker, [await dockerDepth(arena)]));
-  return {
-    goal: 8,
-    title: `lineage depth, asked for ${DEPTH}`,
-    unit: 'levels',
-    lines,
-    goals: [{ line: ours, atLeast: DEPTH }],
-    notes: [
-      `a run from depth ${DEPTH} takes ${(deepest! / first!).toFixed(2)} × one from depth 1 (${deepest!.toFixed(1)} against ${first!.toFixed(1)} ms)`,
-    ],
-  };
-}
-
-async function dockerDepth(arena: Arena): Promise<number> {
-  let image = 'bench';
-  for (let depth = 0; depth < DEPTH; depth++) {
-    try {
-      const container = await arena.dockerContainer({ Image: image, Cmd: ['sh', '-c', `echo ${depth} > /root/d`] });
-      image = ((await container.commit({ pause: false })) as { Id: string }).Id;
-      await container.remove();
-    } catch (error) {
-      if (!/max depth|layer|too many|invalid argument/i.test(String(error))) throw error;
-      return depth;
-    }
-  }
-  return DEPTH;
 }
 
 async function diskRow(arena: Arena): Promise<Row> {

@@ -1,7 +1,10 @@
-import { type Arena, injectedDelay, isolation } from '../arena.ts';
-import { type Contender, measure, timed } from '../measure.ts';
+import type { Arena } from '../arena.ts';
+import { injectedDelay } from '../delay.ts';
+import { isolation } from '../isolation.ts';
+import { type Contender, measure, reasonOf, timed } from '../measure.ts';
 import { bwrapCommand } from '../peers/bwrap.ts';
-import { crunCommand } from '../peers/crunBundle.ts';
+import { crunCommand, runcCommand } from '../peers/ociBundle.ts';
+import { PodmanStore } from '../peers/podmanStore.ts';
 import type { Row } from '../row.ts';
 
 /** Goals 1 and 2: how long a bare `true` takes, from the call to the result, and one more process in a live sandbox. */
@@ -13,12 +16,13 @@ export async function* start(arena: Arena, turns: number): AsyncGenerator<Row> {
 const busyboxNone = 'coppice run, busybox image, network none';
 const hostNone = 'coppice run, host:, network none';
 const hostNat = 'coppice run, host:, network nat (the default)';
-const dockerNone = 'docker, network none, API';
-const dockerBridge = 'docker, bridge, API';
 
 async function startRow(arena: Arena, turns: number): Promise<Row> {
   const bwrap = bwrapCommand(arena.folder, arena.rootfs);
   const crun = crunCommand(arena.folder, arena.rootfs);
+  const runc = runcCommand(arena.folder, arena.rootfs);
+  const docker = arena.dockerRuns();
+  using stack = new DisposableStack();
   const ours = (name: string, image: string, network: 'none' | 'nat'): Contender => ({
     name,
     kind: 'ours',
@@ -32,33 +36,35 @@ async function startRow(arena: Arena, turns: number): Promise<Row> {
     { name: 'overlay + bwrap', kind: 'peer', isolation: isolation.bwrap, once: () => arena.spawner.run(bwrap) },
     ours(hostNat, 'tag:bench/host', 'nat'),
     { name: 'unshare -m + crun', kind: 'peer', isolation: isolation.crun, once: () => arena.spawner.run(crun) },
-    ...dockerRuns(arena),
+    { name: 'runc', kind: 'peer', isolation: isolation.runc, once: () => arena.spawner.run(runc) },
+    podmanRun(arena, stack),
+    ...docker.contenders,
   ];
   const goals = [busyboxNone, hostNone].flatMap(line => [
     { line, atMost: 15 },
-    { line, times: 10, betterThan: dockerNone },
+    { line, times: 10, betterThan: docker.none },
   ]);
   return {
     goal: 1,
     title: 'run `true`: create, run, result, clean up',
     unit: 'ms',
     lines: await measure(contenders, turns),
-    goals: [...goals, { line: hostNat, times: 10, betterThan: dockerBridge }],
-    notes: arena.withoutDocker ? [`no Docker: ${arena.withoutDocker}`] : [],
+    goals: [...goals, { line: hostNat, times: 10, betterThan: docker.bridge }],
+    notes: ['what is cleaned up behind the answer shows in runs per second (4)'],
   };
 }
 
-function dockerRuns(arena: Arena): Contender[] {
-  const { docker } = arena;
-  if (!docker) return [];
-  const peer = { kind: 'peer', isolation: isolation.docker, skips: 5 } as const;
-  const command = (...network: string[]) => ['docker', ...docker.cli, 'run', '--rm', ...network, 'bench', 'true'];
-  return [
-    { ...peer, name: dockerNone, once: () => timed(() => arena.dockerRun()) },
-    { ...peer, name: dockerBridge, once: () => timed(() => arena.dockerRun({ network: 'bridge' })) },
-    { ...peer, name: 'docker run --rm --network none', once: () => arena.spawner.run(command('--network', 'none')) },
-    { ...peer, name: 'docker run --rm (bridge)', once: () => arena.spawner.run(command()) },
-  ];
+function podmanRun(arena: Arena, stack: DisposableStack): Contender {
+  const line = { name: 'podman run --rm --network none', kind: 'peer', isolation: isolation.podman } as const;
+  const missing = PodmanStore.missing();
+  if (missing) return { ...line, absent: missing };
+  try {
+    const podman = stack.use(new PodmanStore(arena.rootfs));
+    const command = podman.run('--network', 'none', 'bench', 'true');
+    return { ...line, skips: 5, once: () => arena.spawner.run(command) };
+  } catch (error) {
+    return { ...line, absent: reasonOf(error) };
+  }
 }
 
 const execHere = 'exec in a live coppice sandbox';
@@ -86,26 +92,24 @@ async function execRow(arena: Arena, turns: number): Promise<Row> {
   };
 }
 
-async function dockerExecs(arena: Arena, stack: AsyncDisposableStack): Promise<Contender[]> {
-  const { docker } = arena;
-  if (!docker) return [];
-  const container = await docker.api.createContainer({
+async function dockerExecs(arena: Arena, stack: AsyncDisposableStack): Promise<readonly Contender[]> {
+  const container = await arena.docker?.api.createContainer({
     Image: 'bench',
     Cmd: ['sleep', '3600'],
     HostConfig: { NetworkMode: 'none' },
   });
-  await container.start();
-  stack.defer(() => container.remove({ force: true }));
+  if (container) {
+    stack.defer(() => container.remove({ force: true }));
+    await container.start();
+  }
   const throughApi = async () => {
-    const exec = await container.exec({ Cmd: ['true'], AttachStdout: true });
+    const exec = await container!.exec({ Cmd: ['true'], AttachStdout: true });
     const stream = await exec.start({});
     await new Promise(resolve => stream.on('end', resolve).resume());
     if ((await exec.inspect()).ExitCode !== 0) throw new Error('docker exec failed');
   };
-  const command = ['docker', ...docker.cli, 'exec', container.id, 'true'];
-  const peer = { kind: 'peer', isolation: isolation.docker, skips: 5 } as const;
   return [
-    { ...peer, name: 'docker exec, API', once: () => timed(throughApi) },
-    { ...peer, name: 'docker exec', once: () => arena.spawner.run(command) },
+    arena.dockerPeer('docker exec, API', () => timed(throughApi)),
+    arena.dockerCommand('docker exec', 'exec', container?.id ?? '', 'true'),
   ];
 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { injectedDelay } from '../../bench/arena.ts';
 import { missedAlways, missedGoals, slowness } from '../../bench/check.ts';
+import { injectedDelay } from '../../bench/delay.ts';
 import { type Contender, measure, timed } from '../../bench/measure.ts';
-import { type Line, lineOf, type Row } from '../../bench/row.ts';
+import { lineOf, type Row } from '../../bench/row.ts';
 
 const line = (name: string, ...samples: number[]) => lineOf(name, 'ours', 'none', samples);
-const row = (lines: readonly Line[], goals: Row['goals'], unit: Row['unit'] = 'ms'): Row => ({
+const row = (lines: Row['lines'], goals: Row['goals'], unit: Row['unit'] = 'ms'): Row => ({
   goal: 1,
   title: 'a row',
   unit,
@@ -61,7 +61,7 @@ test('a machine with a slower floor gets more time, never more disk', () => {
 });
 
 test('noise passes, a loss stays', () => {
-  const miss = (reason: string) => ({ goal: 1, title: 'a row', reason });
+  const miss = (reason: string) => ({ goal: 1, title: 'a row', line: reason.split(':')[0]!, reason });
   assert.deepEqual(missedAlways([[miss('ours: 20 ms')], [miss('ours: 21 ms')], [miss('ours: 22 ms')]]), [
     miss('ours: 20 ms'),
   ]);
