@@ -13,7 +13,13 @@ async function bench(words) {
   await ensureNodeModules();
   const all = words.includes('all') || !words[0] || words[0].startsWith('-');
   const inEditor = all || words.includes('editor');
-  await ensureDebianPackages(['sandboxes', 'benchmarks', 'registries', 'a Debian image', ...(inEditor ? ['tests'] : [])]);
+  await ensureDebianPackages([
+    'sandboxes',
+    'benchmarks',
+    'registries',
+    'a Debian image',
+    ...(inEditor ? ['tests'] : []),
+  ]);
   if (inEditor) await ensureVscode();
   await ensureBenchPrograms();
   await build();

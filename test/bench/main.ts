@@ -73,6 +73,8 @@ async function measureGroup(arena: Arena, name: string, floors: number[]): Promi
       console.log(`\n${rowText(row)}`);
       rows.push(row);
     }
+    const silent = groups[name]!.goals.filter(goal => !rows.some(row => row.goal === goal));
+    if (silent.length > 0) throw new Error(`it said nothing about the goals ${silent.join(', ')}`);
     floors.push(...(await sampleFloor(arena)));
     attempts.push({ rows, misses: missedGoals(rows, slowness(percentile(floors, 0.5))) });
   } while (values.check && still(attempts).length > 0 && attempts.length < ATTEMPTS);

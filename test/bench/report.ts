@@ -34,11 +34,12 @@ function describe({ machine, floorMs, slowness }: Report): string[] {
   ];
 }
 
-function verdictText({ misses, failures }: Report): string[] {
+function verdictText({ rows, misses, failures }: Report): string[] {
   const missed = misses.map(({ goal, title, reason }) => `  ${goal}. ${title}: ${reason}`);
   return [
     ...failures.map(failure => `Not measured: ${failure}`),
-    ...(misses.length === 0 ? ['Every goal of these rows is reached.'] : ['Goals missed:', ...missed]),
+    ...(misses.length > 0 ? ['Goals missed:', ...missed] : []),
+    ...(misses.length === 0 && rows.length > 0 ? ['Every goal of these rows is reached.'] : []),
   ];
 }
 
@@ -79,7 +80,7 @@ export function toMarkdown(report: Report): string {
     ...report.rows.map(row => markdownRow(row, report, letters)),
     '',
     ...[...letters].map(([isolation, letter]) => `- ${letter}: ${isolation}`),
-    ...report.rows.flatMap(row => row.notes.map(note => `- ${row.goal}. ${row.title}: ${note}`)),
+    ...report.rows.flatMap(row => row.notes.map(note => `- ${row.goal}: ${note}`)),
     ...report.failures.map(failure => `- not measured: ${failure}`),
     '',
   ].join('\n');

@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { benchPrograms } from '../../../scripts/benchPrograms.mjs';
 import { CoppiceHome } from '../../harness/coppiceHome.ts';
 import type { DockerDaemon } from '../../harness/docker.ts';
+import { TemporaryFolder } from '../../harness/temporaryFolder.ts';
 import { type Arena, OnRuntime } from '../arena.ts';
 import { isolation } from '../isolation.ts';
 import { type Contender, measure, timed } from '../measure.ts';
@@ -48,8 +48,8 @@ async function startRow(arena: Arena, daemon: DockerDaemon, on: OnRuntime, turns
     ours(nat, 'nat'),
     await joined(arena, daemon, stack),
     ...runs.contenders,
-    withTestcontainers(daemon, stack, 'none'),
-    withTestcontainers(daemon, stack, 'bridge'),
+    withTestcontainers(arena, daemon, stack, 'none'),
+    withTestcontainers(arena, daemon, stack, 'bridge'),
   ];
   return {
     goal: 3,
@@ -81,10 +81,17 @@ async function joined(arena: Arena, daemon: DockerDaemon, stack: AsyncDisposable
   };
 }
 
-function withTestcontainers(daemon: DockerDaemon, stack: AsyncDisposableStack, network: 'none' | 'bridge'): Contender {
+function withTestcontainers(
+  arena: Arena,
+  daemon: DockerDaemon,
+  stack: AsyncDisposableStack,
+  network: 'none' | 'bridge',
+): Contender {
   const program = stack.adopt(
     new LineProgram(process.execPath, [testcontainers, benchPrograms, network], {
       DOCKER_HOST: `unix://${daemon.socket}`,
+      // It leaves a lock there.
+      TMPDIR: arena.folder,
       TESTCONTAINERS_RYUK_DISABLED: 'true',
     }),
     started => started.close(),
@@ -94,9 +101,8 @@ function withTestcontainers(daemon: DockerDaemon, stack: AsyncDisposableStack, n
 }
 
 async function visible(arena: Arena, on: OnRuntime, turns: number): Promise<Row> {
-  const source = path.join(arena.folder, 'docker-source');
-  mkdirSync(source);
-  makeTree(source, 10_000);
+  using temporary = new TemporaryFolder();
+  const source = makeTree(temporary.join('source'), 10_000);
   const file = path.join(source, 'd3', 's3', 'f1260.ts');
-  return visibleRow(arena, on, { source, file, label: '10,000 files', turns, warmUps: 1, atMost: 20 });
+  return await visibleRow(arena, on, { source, file, label: '10,000 files', turns, warmUps: 1, atMost: 20 });
 }

@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
+import type Docker from 'dockerode';
+import type { DockerDaemon } from '../../harness/docker.ts';
 import type { Arena, OnRuntime } from '../arena.ts';
 import { type Contender, measure, timed } from '../measure.ts';
 import type { Row } from '../row.ts';
@@ -58,24 +60,30 @@ export async function visibleRow(arena: Arena, on: OnRuntime, asked: Visible): P
 
 function putArchive(arena: Arena, source: string): Contender {
   let archive: Buffer | undefined;
-  return arena.dockerPeer('docker putArchive of a tar made before', async docker => {
+  return intoContainer(arena, 'docker putArchive of a tar made before', container => {
     archive ??= execFileSync('tar', ['-C', source, '-cf', '-', '.'], { maxBuffer: 2 ** 30 });
-    const container = await docker.api.createContainer({ Image: 'bench', Cmd: ['true'] });
-    try {
-      return await timed(() => container.putArchive(Readable.from([archive]), { path: '/root' }));
-    } finally {
-      await container.remove();
-    }
+    return timed(() => container.putArchive(Readable.from([archive]), { path: '/root' }));
   });
 }
 
 function dockerCp(arena: Arena, source: string): Contender {
-  return arena.dockerPeer('docker cp', async docker => {
+  return intoContainer(arena, 'docker cp', ({ id }, { cli }) =>
+    arena.spawner.run(['docker', ...cli, 'cp', '-q', `${source}/.`, `${id}:/root`]),
+  );
+}
+
+function intoContainer(
+  arena: Arena,
+  name: string,
+  copy: (container: Docker.Container, docker: DockerDaemon) => Promise<number>,
+): Contender {
+  const once = async (docker: DockerDaemon) => {
     const container = await docker.api.createContainer({ Image: 'bench', Cmd: ['true'] });
     try {
-      return await arena.spawner.run(['docker', ...docker.cli, 'cp', '-q', `${source}/.`, `${container.id}:/root`]);
+      return await copy(container, docker);
     } finally {
       await container.remove();
     }
-  });
+  };
+  return arena.dockerPeer(name, once, { skips: 8 });
 }

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as vscode from 'vscode';
@@ -23,9 +24,11 @@ export async function announcedRow({ turns, packages }: EditorOrder): Promise<Ro
   const { connection, sync } = await extension.activate();
   await connection.client(); // The first use, from which on the workspace is watched.
   const folder = vscode.workspace.workspaceFolders![0]!;
+  const file = vscode.Uri.joinPath(folder.uri, 'd3', 's3', 'f1260.ts');
+  writeFileSync(file.fsPath, 'a text, which an editor opens\n');
   const status = () => sync.of(folder)?.status;
   await eventually('the first state', () => status()?.kind === 'watching' && status()?.state !== undefined, 120);
-  const saves = new Saves(vscode.Uri.joinPath(folder.uri, 'd3', 's3', 'f1260.ts'), () => !status()?.syncing);
+  const saves = new Saves(file, () => !status()?.syncing);
   await using stack = new AsyncDisposableStack();
   const contender = async (name: string, kind: 'ours' | 'peer', listen: Listen): Promise<Contender> => {
     const line = { name, kind, isolation: isolation.extensionHost };
