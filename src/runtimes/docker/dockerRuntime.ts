@@ -22,7 +22,8 @@ import type {
 } from '../runtime.ts';
 import { DockerBuild } from './build.ts';
 import { BuildCache } from './buildCache.ts';
-import { Connection, type Daemon, type Dockerode } from './connect/connection.ts';
+import { Connection, type Dockerode } from './connect/connection.ts';
+import { containerConfig } from './containerConfig.ts';
 import { makeFolders } from './containerFiles.ts';
 import { diffTrees } from './diffTrees.ts';
 import { DockerFiles } from './dockerFiles.ts';
@@ -36,7 +37,7 @@ import { idLabel, Names } from './names.ts';
 import { type Joined, Pauses } from './pauses.ts';
 import { Places } from './places.ts';
 import { capabilitiesOf, noCapabilities } from './probe.ts';
-import { InsideTools, insideProgram } from './tools.ts';
+import { InsideTools } from './tools.ts';
 
 export interface DockerRuntimeOptions {
   /** COPPICE_HOME/docker. */
@@ -47,7 +48,6 @@ export interface DockerRuntimeOptions {
   readonly log: (line: string) => void;
 }
 
-const defaultPids = 4096;
 /** A daemon that is restarted is away for a while. */
 const backWithinMs = 90_000;
 const backEveryMs = 500;
@@ -194,7 +194,14 @@ export class DockerRuntime implements Runtime {
     const tools = hasTools ? await this.#tools.tools() : undefined;
     let container: Docker.Container | undefined;
     try {
-      const config = await this.#containerConfig(daemon, spec, ground, network, tools?.bind);
+      const config = containerConfig({
+        daemon,
+        names: this.#ours(),
+        spec,
+        ground: await this.#images.inspect(ground.id),
+        network,
+        bind: tools?.bind,
+      });
       container = await daemon.api.createContainer(config);
       if (daemon.podman && spec.main && spec.main.cwd !== '/') await makeFolders(container, spec.main.cwd);
       const main = new MainProcess({ id: spec.id, container, spec: spec.main, back: () => this.#back() });
@@ -233,44 +240,6 @@ export class DockerRuntime implements Runtime {
       notes: [],
       remove: () => this.#removeBehind(container, () => network.release(false)),
     });
-  }
-
-  async #containerConfig(
-    daemon: Daemon,
-    spec: SandboxSpec,
-    ground: MadeImage,
-    network: Joined,
-    bind: string | undefined,
-  ): Promise<Docker.ContainerCreateOptions> {
-    const { main, limits } = spec;
-    const names = this.#ours();
-    const inImage = ((await this.#images.inspect(ground.id)).Config.Env ?? []).map(entry => entry.split('=', 1)[0]!);
-    return {
-      name: names.container(spec.id),
-      Image: ground.id,
-      ...command(main),
-      // A name alone takes a variable of the image away. Podman would look it up in its own environment.
-      Env: [
-        ...Object.entries(main?.env ?? {}).map(([name, value]) => `${name}=${value}`),
-        ...(daemon.podman || !main ? [] : inImage.filter(name => !(name in main.env))),
-      ],
-      WorkingDir: main?.cwd ?? '/',
-      User: main?.user ?? '',
-      // A network that is joined brings its name along.
-      ...(network.mode.includes(':') || network.mode === 'host' ? {} : { Hostname: spec.hostname }),
-      Labels: names.labels(main && !spec.id.startsWith('sb-') ? 'run' : 'sandbox', spec.id),
-      // Nothing would act on it. Podman makes a timer of systemd's even of none.
-      ...(daemon.podman ? {} : { Healthcheck: { Test: ['NONE'] } }),
-      HostConfig: {
-        NetworkMode: network.mode,
-        LogConfig: logging(daemon, main),
-        SecurityOpt: ['no-new-privileges'],
-        PidsLimit: limits.pids ?? defaultPids,
-        ...(limits.memory === undefined ? {} : { Memory: limits.memory, MemorySwap: limits.memory }),
-        ...(limits.cpus === undefined ? {} : { NanoCpus: Math.round(limits.cpus * 1e9) }),
-        Binds: bind === undefined ? [] : [bind],
-      },
-    };
   }
 
   adopt(run: AdoptedRun): Promise<RuntimeSandbox> {
@@ -406,29 +375,6 @@ export class DockerRuntime implements Runtime {
       throw await this.#connection.understood(error);
     }
   }
-}
-
-function command(main: ProcessSpec | undefined): Docker.ContainerCreateOptions {
-  if (!main) return { Entrypoint: [insideProgram], Cmd: ['pause'] };
-  const input = main.stdin.kind !== 'none';
-  return {
-    Entrypoint: [main.args[0]!],
-    Cmd: main.args.slice(1),
-    Tty: main.tty !== undefined,
-    OpenStdin: input,
-    StdinOnce: input,
-    AttachStdin: input,
-    AttachStdout: true,
-    AttachStderr: true,
-  };
-}
-
-/** What an engine that is started anew reads on: byte for byte, which Docker's default is not. */
-function logging(daemon: Daemon, main: ProcessSpec | undefined): Docker.HostConfig['LogConfig'] {
-  if (daemon.podman) return { Type: main ? 'k8s-file' : 'none', Config: {} };
-  return main
-    ? { Type: 'local', Config: { 'max-size': '1g', 'max-file': '2', compress: 'false' } }
-    : { Type: 'none', Config: {} };
 }
 
 function gone(id: string): CoppiceError {
