@@ -82,6 +82,7 @@ export class DockerRuntime implements Runtime {
       connection,
       images: this.#images,
       tools: this.#tools,
+      places: this.#places,
       names,
       folder: path.join(options.home, 'states'),
     });

@@ -9,6 +9,7 @@ import { foldersOnTheWay, makeFolders, writeTo } from './containerFiles.ts';
 import { type Images, imageData, type MadeImage } from './images.ts';
 import { nameList } from './insideProgram.ts';
 import { type Names, shortHash } from './names.ts';
+import type { Places } from './places.ts';
 import { changesBetween, StateTrees, tarOf } from './stateTree.ts';
 import { type InsideTools, insideProgram } from './tools.ts';
 
@@ -16,6 +17,8 @@ import { type InsideTools, insideProgram } from './tools.ts';
 const mostGrounds = 32;
 /** A ground stands on the one before, so many times; then it starts from the image again. */
 const mostSteps = 24;
+/** Places in an image that are looked at one by one. */
+const mostLooks = 64;
 
 interface StateGround {
   readonly image: string;
@@ -33,6 +36,7 @@ export class Grounds {
   readonly #connection: Connection;
   readonly #images: Images;
   readonly #tools: InsideTools;
+  readonly #places: Places;
   readonly #names: () => Names;
   readonly #trees: StateTrees;
   /** The least recently used first. */
@@ -43,12 +47,14 @@ export class Grounds {
     readonly connection: Connection;
     readonly images: Images;
     readonly tools: InsideTools;
+    readonly places: Places;
     readonly names: () => Names;
     readonly folder: string;
   }) {
     this.#connection = parts.connection;
     this.#images = parts.images;
     this.#tools = parts.tools;
+    this.#places = parts.places;
     this.#names = parts.names;
     this.#trees = new StateTrees(parts.folder);
   }
@@ -103,7 +109,9 @@ export class Grounds {
     );
     const earlier = this.#states.findLast(known => known.series === series && known.steps < mostSteps);
     const before = earlier && (await this.#trees.known(earlier.state));
-    const changes = before === undefined ? undefined : changesBetween(before, tree, state.destination);
+    const between = before === undefined ? undefined : changesBetween(before, tree, state.destination);
+    // Of what the image has of its own at such a place nothing is left on the earlier ground.
+    const changes = between && !(await this.#hasAny(base, between.gone)) ? between : undefined;
     const from = earlier && changes ? earlier.made : base;
     const gone = changes ? changes.gone : state.hides;
     const made = await this.#make(from, key, base.id, gone, async container => {
@@ -117,6 +125,18 @@ export class Grounds {
     });
     this.#states.push({ image: base.id, state: state.id, series, steps: changes ? earlier!.steps + 1 : 0, made });
     return made;
+  }
+
+  /** `true` also where asking would take longer than laying the whole state. */
+  async #hasAny(image: MadeImage, names: readonly string[]): Promise<boolean> {
+    const all = new Set(names);
+    const topmost = names.filter(name => !all.has(posix.dirname(name)));
+    if (topmost.length > mostLooks) return true;
+    if (topmost.length === 0) return false;
+    return this.#places.use(image.id, async place => {
+      for (const name of topmost) if ((await place.kindOf(name)) !== undefined) return true;
+      return false;
+    });
   }
 
   async #layFiles(base: MadeImage, files: SandboxSpec['files'], key: string): Promise<MadeImage> {
