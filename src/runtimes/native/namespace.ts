@@ -39,7 +39,7 @@ export const layingFolder = 'laying';
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
- * Makes /run a tmpfs with the store, Node and the host's script under short names, and what /etc/resolv.conf is a link to.
+ * Makes /run a tmpfs with the store, Node, the host's script and the OCI runtime under short names, and what /etc/resolv.conf is a link to.
  * Without that slirp4netns would find no name server. It is put together aside and moved
  * over /run at the end, for any of these may lie below /run themselves. Every value is an argument or in the environment.
  */
@@ -49,11 +49,18 @@ if [ -n "$COPPICE_CGROUP_JOIN" ]; then echo 0 > "$COPPICE_CGROUP_JOIN/cgroup.pro
 aside=$COPPICE_STORE/mount
 mount -n -t tmpfs -o "mode=755,nosuid$COPPICE_OWNER" tmpfs "$aside"
 cd "$aside"
-mkdir n x j g
-chown -- "$COPPICE_ROOT" . n x j g
+mkdir n x j g o
+chown -- "$COPPICE_ROOT" . n x j g o
 mount -n --bind -- "$COPPICE_STORE" n
 mount -n --bind -- "$COPPICE_NODE_FOLDER" x
 mount -n --bind -- "$COPPICE_SCRIPT_FOLDER" j
+runtime=$(command -v "$COPPICE_RUNTIME" || true)
+if [ -n "$runtime" ] && : > "o/$COPPICE_RUNTIME" && mount -n --bind -- "$runtime" "o/$COPPICE_RUNTIME"; then
+  if ! mount -n -o remount,bind,ro,nosuid -- "o/$COPPICE_RUNTIME"; then
+    umount -n -- "o/$COPPICE_RUNTIME"
+    rm -- "o/$COPPICE_RUNTIME"
+  fi
+fi
 for pair in $COPPICE_CGROUPS; do
   mkdir "g/\${pair%%=*}"
   mount -n --bind -- "\${pair#*=}" "g/\${pair%%=*}"

@@ -1,7 +1,8 @@
-import { readlinkSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
+import path from 'node:path';
 import type { HostSettings, ProcessName, StartProcess } from '../hostApi.ts';
 import type { Command } from './launcher.ts';
-import { containersPath } from './paths.ts';
+import { containersPath, sealedPath } from './paths.ts';
 
 /** How one process of a sandbox is started by the OCI runtime. */
 export interface Launch {
@@ -45,7 +46,8 @@ function runtimeCommand(launch: Launch): Omit<Command, 'entrances'> {
     source,
     name.sandbox,
   ];
-  return { command: runtime, args, env: { PATH: process.env.PATH } };
+  const { program, env } = programOf(runtime);
+  return { command: program, args, env };
 }
 
 /** A terminal comes from script(1): the OCI runtime wants one, and Node cannot make one. */
@@ -54,15 +56,16 @@ function terminalCommand(
   size: { readonly cols: number; readonly rows: number },
 ): Omit<Command, 'entrances'> {
   const { name, runtime, verb, source, pidFile, logFile } = launch;
+  const { program, env } = programOf(runtime);
   return {
     command: 'script',
     args: ['-qefc', onTerminal[verb], '/dev/null'],
     env: {
-      PATH: process.env.PATH,
+      ...env,
       SHELL: '/bin/sh',
       ROWS: String(size.rows),
       COLS: String(size.cols),
-      RUNTIME: runtime,
+      RUNTIME: program,
       STATE: containersPath,
       OPTIONS: options(runtime).join(' '),
       RUN_OPTIONS: runOptions(runtime).join(' '),
@@ -72,6 +75,17 @@ function terminalCommand(
       ID: name.sandbox,
     },
   };
+}
+
+/**
+ * Lest a container write to its program by /proc, the runtime starts itself a second time from a copy, which is half of its
+ * start. Where it lies on a read-only mount and this variable is set it sees that there is no need.
+ */
+function programOf(runtime: HostSettings['runtime']): { readonly program: string; readonly env: NodeJS.ProcessEnv } {
+  const { PATH } = process.env;
+  const sealed = path.join(sealedPath, runtime);
+  if (!existsSync(sealed)) return { program: runtime, env: { PATH } };
+  return { program: sealed, env: { PATH, _LIBCONTAINER_CLONED_BINARY: '1' } };
 }
 
 /** Cgroups are ours to make, before the runtime starts. */

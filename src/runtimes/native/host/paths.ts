@@ -33,6 +33,8 @@ export const cgroupsPath = '/run/g';
 export const pipesPath = '/run/f';
 /** The socket over which whole files and archives come and go, one connection each. */
 export const streamsPath = `${inboxPath}/streams.sock`;
+/** The OCI runtime, where it could be mounted read-only. */
+export const sealedPath = '/run/o';
 /** Our pause program. */
 export const pausePath = '/run/pause';
 
