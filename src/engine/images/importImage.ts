@@ -117,13 +117,22 @@ export class ImportImage {
   }
 
   #begin(found: Found, key: string): Going {
-    const going = { id: this.#start(found), by: found.call };
+    const going = { id: this.#started(found), by: found.call };
     this.#going.set(key, going);
     void this.#operations.ended(going.id).then(() => {
       this.#going.delete(key);
       found.opened?.close(this.#operations.record(going.id).status === 'SUCCESS');
     });
     return going;
+  }
+
+  #started(found: Found): string {
+    try {
+      return this.#start(found);
+    } catch (error) {
+      found.opened?.close(false);
+      throw error;
+    }
   }
 
   async #follow({ id, by }: Going, request: Request, call: Call): Promise<Result> {
