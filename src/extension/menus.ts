@@ -23,8 +23,7 @@ interface SubmenuItem {
 export type MenuItem = CommandItem | SubmenuItem;
 
 const RUNNABLE = `(resourceExtname in ${contextKeys.runnable} || resourceFilename in ${contextKeys.runnable})`;
-const DOCKERFILE =
-  'resourceScheme == file && resourceFilename =~ /^(Dockerfile|Containerfile)(\\..+)?$|\\.dockerfile$/i';
+const DOCKERFILE = 'resourceFilename =~ /^(Dockerfile|Containerfile)(\\..+)?$|\\.dockerfile$/i';
 const IN_SANDBOX = 'coppice.inSandbox';
 const inImages = `view == ${views.images.id}`;
 const inLineage = `view == ${views.lineage.id}`;

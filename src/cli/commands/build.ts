@@ -40,7 +40,7 @@ export const build = defineCommand({
   examples: [
     ['coppice build --runtime docker -t app .', 'this folder’s Dockerfile'],
     ['coppice build -f docker/test.dockerfile --target test', 'one stage of another'],
-    ['coppice build --build-arg BASE=branch:main && coppice lineage app', 'on an image of one’s own'],
+    ['coppice build -t app --build-arg BASE=branch:main', 'on an image of one’s own, where ARG BASE lets it'],
   ],
   run: async (context, { words: [folder = '.'], options }) => {
     const runtime = chosenRuntime('build', options.runtime);

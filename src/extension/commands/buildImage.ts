@@ -25,7 +25,7 @@ export async function buildImage(
   if (file.scheme !== 'file')
     throw new CoppiceError('invalid_input', 'only Dockerfiles of this machine can be built', { fix: 'Save it here' });
   const context = await chooseContext(file);
-  const tag = context && (name ?? (await askTag(context)));
+  const tag = context && (name ?? (await askTag(context, file)));
   if (context === undefined || tag === undefined) return undefined;
   const title = `Building ${vscode.workspace.asRelativePath(file)}`;
   const operation = await vscode.window.withProgress(
@@ -110,17 +110,15 @@ async function chooseContext(file: vscode.Uri): Promise<string | undefined> {
   const own = path.dirname(file.fsPath);
   const folder = vscode.workspace.getWorkspaceFolder(file)?.uri.fsPath;
   if (folder === undefined || folder === own) return own;
-  const items = [own, folder].map(place => ({
-    label: `$(folder) ${vscode.workspace.asRelativePath(place)}`,
-    description: place,
-  }));
+  const items = [own, folder].map(place => ({ label: `$(folder) ${path.basename(place)}`, description: place }));
   const chosen = await vscode.window.showQuickPick(items, { title: 'Which folder does COPY take its files from?' });
   return chosen?.description;
 }
 
 /** Empty: none. undefined: never mind. */
-function askTag(context: string): Thenable<string | undefined> {
-  const name = path.basename(context).toLowerCase();
+function askTag(context: string, file: vscode.Uri): Thenable<string | undefined> {
+  const [, own] = /^(.+)\.dockerfile$/i.exec(path.basename(file.fsPath)) ?? [];
+  const name = (own ?? path.basename(context)).toLowerCase();
   return vscode.window.showInputBox({
     title: 'Name the Image',
     prompt: 'A tag; left empty the image has none',

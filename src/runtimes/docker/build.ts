@@ -54,7 +54,7 @@ export class DockerBuild implements RuntimeBuild {
       result = failed ? this.#steps.failure(failed) : await this.#made();
     } catch (error) {
       signal.throwIfAborted();
-      throw error;
+      throw await this.#place.connection.understood(error);
     } finally {
       output = spool.close();
       if (result === undefined || 'error' in result) await this.#takeBack();
