@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
@@ -394,72 +394,7 @@ describe('a build', { skip: testRuntime === 'native' && 'the native runtime buil
     assert.deepEqual(await api.listImages({ filters: { label: [`coppice.id=${image}`] } }), []);
     assert.equal((await engine.run('true', { image: base })).status, 'SUCCESS');
   });
-
-  describe('takes of a folder what Docker’s own command line takes', { skip: oracleMissing() }, () => {
-    const files = Object.fromEntries(
-      [
-        'a.txt',
-        'b.md',
-        'README.md',
-        'README-secret.md',
-        'src/a.txt',
-        'src/deep/er/c.txt',
-        'src/deep/keep.md',
-        'dist/x',
-        'dist/keep/y',
-        'node_modules/p/i.js',
-        '.env',
-        '.git/config',
-        'sp ace/f',
-        'ä/ö.txt',
-        'temp-1',
-        'temp-a',
-        'x[y]',
-        'Dockerfile',
-      ].map(name => [name, name === 'Dockerfile' ? 'FROM busy:1\nCOPY . /c\n' : name]),
-    );
-    const cases: Readonly<Record<string, string>> = {
-      'nothing said': '',
-      'all but': '*\n!src\n!README*.md\nREADME-secret.md\n',
-      'at any depth': '**/*.txt\n**/node_modules\n',
-      'exceptions in a folder that is left out': 'src\n!src/deep/keep.md\ndist\n!dist/keep\n',
-      'slashes, comments and blanks': '# b.md\n/a.txt\n  dist/  \n\nsrc/deep/../a.txt\n',
-      'classes and single characters': 'temp-?\n!temp-[a-c]\nx\\[y\\]\n.*\n!.env\n',
-      'Dockerfile and itself': 'Dockerfile\n.dockerignore\nsp ace\nä/*\n',
-      'everything, also the Dockerfile': '**\n!**/deep\n',
-    };
-    for (const [name, ignore] of Object.entries(cases)) {
-      it(name, async () => {
-        const folder = context(ignore === '' ? files : { ...files, '.dockerignore': ignore });
-        const { image } = await built(folder);
-        const ours = await engine.run('cd /c && find . | sort', { image });
-        assert.deepEqual(ours.stdout.split('\n'), await dockersOwn(folder));
-      });
-    }
-  });
-
-  /** The base has a name in the daemon for it, which is taken away again. */
-  async function dockersOwn(folder: string): Promise<string[]> {
-    const source = (await api.listImages({ filters: { label: [`coppice.id=${base}`] } }))[0]!;
-    await api.getImage(source.Id).tag({ repo: 'busy', tag: '1' });
-    const docker = (...args: string[]) =>
-      execFileSync('/usr/bin/docker', ['--host', process.env.COPPICE_DOCKER_HOST!, ...args], {
-        encoding: 'utf8',
-        env: { PATH: process.env.PATH, HOME: engine.folder.path, DOCKER_BUILDKIT: '0' },
-      });
-    try {
-      docker('build', '--quiet', '--tag', 'oracle:1', folder);
-      return docker('run', '--rm', '--network', 'none', 'oracle:1', 'sh', '-c', 'cd /c && find . | sort').split('\n');
-    } finally {
-      docker('rmi', '--force', 'oracle:1', 'busy:1');
-    }
-  }
 });
-
-function oracleMissing(): string | false {
-  if (testRuntime !== 'docker') return 'the oracle is Docker’s';
-  return existsSync('/usr/bin/docker') ? false : 'Docker’s command line is missing';
-}
 
 const runs = (command: string): boolean =>
   readdirSync('/proc').some(pid => /^\d+$/.test(pid) && commandLine(pid).endsWith(command));

@@ -1,10 +1,11 @@
 import path from 'node:path';
+import type { ErrorCode } from '../../protocol/errors.ts';
 import type { OperationResult } from '../../protocol/schemas/operations.ts';
 import type { VerbInput } from '../../protocol/verbs.ts';
 import { humanDuration, shortId } from '../../verbs/wording.ts';
 import { defineCommand } from '../command.ts';
 import { errorLine } from '../errorReport.ts';
-import { EXIT } from '../exitCode.ts';
+import { EXIT, exitCodeOfError } from '../exitCode.ts';
 import { followOperation, operationEnd } from '../followOperation.ts';
 import { withOwnValue } from '../ownValue.ts';
 import { pairsOption } from '../parseLine.ts';
@@ -86,7 +87,8 @@ export const build = defineCommand({
       }
     }
     if (operation.status === 'CANCELLED') return EXIT.cancelled;
-    return operation.status === 'SUCCESS' ? EXIT.ok : EXIT.failed;
+    if (operation.status === 'SUCCESS') return EXIT.ok;
+    return operation.error ? exitCodeOfError(operation.error.code as ErrorCode) : EXIT.failed;
   },
 });
 
