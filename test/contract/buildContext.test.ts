@@ -73,7 +73,7 @@ describe('a build takes of a folder what Docker’s own command line takes', { s
       const { image, error } = await engine.client.call('build', { context: folder });
       assert.ok(image, error?.message);
       const ours = await engine.run(picture, { image });
-      assert.match(ours.stdout, /^drwx/);
+      assert.match(ours.stdout, /^drwx/m);
       assert.deepEqual(ours.stdout.split('\n'), await dockersOwn(folder));
     });
   }
