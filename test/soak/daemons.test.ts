@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -135,6 +136,27 @@ for (const { name, missing, start, survives } of kinds) {
       assert.equal((await daemon.api.listImages()).length, images);
     });
 
+    it('an image that was there before: entry point, health check and volume of it lose nothing', async () => {
+      const before = await theirs(daemon.api);
+      const adopted = await client.call('import_image', { registry_url: 'docker-daemon:mine' });
+      assert.equal(adopted.status, 'SUCCESS', adopted.error?.message);
+      assert.match(adopted.hints.join(), /declares volumes \(\/data\)/);
+      const id = await begin('echo kept > /data/f; sleep 1; echo $MINE', { image: adopted.image, disposable: false });
+      const [running] = await eventually('it runs', async () => {
+        const found = await containerOf(id);
+        return found[0]?.State === 'running' && found;
+      });
+      const seen = await daemon.api.getContainer(running!.Id).inspect();
+      assert.deepEqual(seen.Mounts, [], 'what is written to a volume would be in no image');
+      if (daemon instanceof DockerDaemon) assert.equal(seen.State.Health, undefined, 'nothing would act on it');
+      const result = await ended(id);
+      assert.equal(result.stdout, 'yes\n', 'its command is the run’s, not its entry point');
+      await holds(client, result.result_image!, '/data/f', 'kept\n');
+      const { config } = await client.call('get_image', { image: adopted.image! });
+      assert.deepEqual(config.entrypoint, ['/bin/false'], 'it is told all the same');
+      assert.deepEqual(await theirs(daemon.api), before, 'the user’s own is as it was');
+    });
+
     it(`killed and started again during a run: ${survives ? 'it goes on' : 'it ends, and says so'}`, async () => {
       const id = await begin(counting, { disposable: false });
       await hasPrinted(id, 'line 50');
@@ -235,15 +257,21 @@ async function makeThingsOfTheUsers(api: Docker): Promise<void> {
   const rootfs = folder.join('rootfs');
   mkdirSync(rootfs);
   makeBusyboxRootfs(rootfs);
-  const { spawn } = await import('node:child_process');
   const tar = spawn('tar', ['-C', rootfs, '-cf', '-', '.'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const answer = await api.importImage(tar.stdout, { repo: 'mine', tag: 'latest' });
+  const changes = ['VOLUME /data', 'ENTRYPOINT ["/bin/false"]', 'ENV MINE=yes', 'CMD ["/bin/sh"]'];
+  const answer = await api.importImage(tar.stdout, { repo: 'mine', tag: 'latest', changes });
   await new Promise<void>((resolve, reject) =>
     api.modem.followProgress(answer, error => (error ? reject(error) : resolve())),
   );
   rmSync(rootfs, { recursive: true });
   await api.createVolume({ Name: 'mine' });
   await api.createContainer({ name: 'mine', Image: 'mine:latest', Cmd: ['true'], HostConfig: { NetworkMode: 'none' } });
+}
+
+/** The user's image, but for when it got a name last. */
+async function theirs(api: Docker): Promise<Partial<Docker.ImageInspectInfo>> {
+  const { Id, RepoTags, Config, RootFS } = await api.getImage('mine').inspect();
+  return { Id, RepoTags, Config, RootFS };
 }
 
 const ours = (api: Docker, label = 'coppice.home') => api.listContainers({ all: true, filters: { label: [label] } });

@@ -4,6 +4,7 @@ import { CoppiceError } from '../../protocol/errors.ts';
 import type { ImageConfig } from '../../protocol/schemas/images.ts';
 import type { RuntimeImage } from '../runtime.ts';
 import type { Connection } from './connect/connection.ts';
+import { makeFolders } from './containerFiles.ts';
 import type { Kind, Names } from './names.ts';
 import { operationLabel, parentLabel } from './names.ts';
 
@@ -151,13 +152,17 @@ export class Images {
   async withoutVolumes(uuid: string): Promise<MadeImage & { readonly size: number }> {
     const { Config: config } = await this.inspect(this.#names().image(uuid));
     const labels = { ...config.Labels, ...this.#names().labels('image', uuid) };
-    return this.#flatten(uuid, { ...config, Labels: labels });
+    const plain = { ...config, Labels: labels };
+    // Docker gives the folder of a volume away, Podman only where none is mounted.
+    if ((await this.#connection.daemon()).podman) await this.#flatten(uuid, plain);
+    return this.#flatten(uuid, plain, Object.keys(config.Volumes ?? {}));
   }
 
   /** The same files in one layer: a daemon takes only so many. */
   async #flatten(
     tag: string,
     config: Partial<Docker.ImageInspectInfo['Config']>,
+    folders: readonly string[] = [],
   ): Promise<MadeImage & { readonly size: number }> {
     const { api } = await this.#connection.daemon();
     const name = this.#names().image(tag);
@@ -167,6 +172,8 @@ export class Images {
       Labels: this.#names().labels('work', tag),
     });
     try {
+      // Where a volume was to be there need be no folder.
+      for (const folder of folders) await makeFolders(container, folder);
       const id = await this.importTar(await container.export(), asChanges(config));
       await container.remove({ force: true, v: true });
       await this.remove(name);
