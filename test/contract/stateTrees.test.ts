@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -17,6 +18,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import type { OperationResult } from '../../src/protocol/schemas/operations.ts';
 import type { VerbInput } from '../../src/protocol/verbs.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
+import { eventually } from '../harness/eventually.ts';
 import { RandomTree, random } from '../harness/randomTree.ts';
 import { TemporaryFolder } from '../harness/temporaryFolder.ts';
 import { without } from '../harness/testRuntime.ts';
@@ -187,6 +189,53 @@ describe('a state that differs little from one that is there', () => {
       (await run('cat f sub/g other/in', { image: own, directory_state_id: id })).stdout,
       'image\nstatenow a folder',
     );
+  });
+
+  test('a ground that was laid anew as a mere difference is none', { skip: without('own layers') }, async () => {
+    const other = path.join(folder.path, 'other');
+    const elsewhere = path.join(folder.path, 'elsewhere');
+    for (const place of [source, other]) {
+      mkdirSync(place, { recursive: true });
+      for (let n = 0; n < 6; n++) {
+        writeFileSync(path.join(place, `f${n}`), `file ${n}`);
+        utimesSync(path.join(place, `f${n}`), 1000, 1000);
+      }
+    }
+    const whole = await state();
+    await run('true', { directory_state_id: whole });
+    // So many others that its tree is forgotten.
+    mkdirSync(elsewhere);
+    for (let n = 0; n < 18; n++) {
+      writeFileSync(path.join(elsewhere, `g${n}`), `${n}`);
+      await run('true', { directory_state_id: await state({ source: elsewhere, destination: '/else' }) });
+    }
+    // The other folder comes to look the same.
+    writeFileSync(path.join(other, 'f0'), 'other');
+    await run('true', { directory_state_id: await state({ source: other }) });
+    writeFileSync(path.join(other, 'f0'), 'file 0');
+    utimesSync(path.join(other, 'f0'), 1000, 1000);
+    assert.equal(await state({ source: other }), whole);
+    await run('true', { directory_state_id: whole });
+    write('f1', 'edited');
+    const id = await state();
+    assert.deepEqual(await pictureInside(engine, { image, directory_state_id: id }), pictureOf(source));
+  });
+
+  test('what a sandbox keeps has the state under it, though the image that also had it is removed meanwhile', async () => {
+    write('f', 'state');
+    const directory_state_id = await state();
+    const first = await keep('true > made', { directory_state_id });
+    const { sandbox_id } = await engine.client.call('create_sandbox', { image, directory_state_id, network: 'none' });
+    await engine.client.call('write_sandbox_file', {
+      sandbox_id,
+      path: '/app/own',
+      content_base64: Buffer.from('own').toString('base64'),
+    });
+    await engine.client.call('remove_image', { image: first, force: true });
+    const { image: kept } = await engine.client.call('snapshot', { sandbox_id });
+    await engine.client.call('stop_sandbox', { sandbox_id });
+    await eventually('the sandbox is cleared', () => !existsSync(path.join(engine.home, 'native', 'runs', sandbox_id)));
+    assert.equal((await run('cat f own', { image: kept })).stdout, 'stateown');
   });
 
   test('thirty edits in a row, each run, also with the first image gone', async () => {

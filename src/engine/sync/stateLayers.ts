@@ -14,7 +14,7 @@ export class StateLayers {
   readonly #images: ImageStore;
   readonly #operations: OperationStore;
   /** The state of each series that was laid whole last: the next ones share most of its files. */
-  readonly #last = new Map<string, StateRecord>();
+  readonly #last = new Map<string, string>();
 
   constructor(parts: {
     readonly states: StateStore;
@@ -52,7 +52,8 @@ export class StateLayers {
     options: Parameters<DirectoryStateLayer['layOut']>[1],
   ): Promise<string | undefined> {
     const key = `${seriesOf(state)}\0${state.owner}`;
-    const last = this.#last.get(key);
+    // One that was collected meanwhile is in no store to compare with.
+    const last = this.#states.lookUp(this.#last.get(key) ?? '');
     const lastFolder = last && options.laid(last.id);
     const earlier = lastFolder === undefined ? undefined : { folder: lastFolder, object: last!.object };
     const whole = await this.#sync.layOut({
@@ -66,7 +67,7 @@ export class StateLayers {
       copy: state.owner !== null && options.root === undefined,
     });
     if (!whole) return last!.id;
-    this.#last.set(key, state);
+    this.#last.set(key, state.id);
     return undefined;
   }
 

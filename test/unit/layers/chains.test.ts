@@ -37,6 +37,55 @@ if (inside === undefined) {
     return lines;
   };
 
+  describe('the layer of what differs between two states', () => {
+    let store: StoreInside;
+    before(() => {
+      store = new StoreInside('differences');
+    });
+    after(() => store.close());
+    const writing = (name: string) => (root: string) => fs.writeFileSync(path.join(root, 'root', name), name);
+    /** The tree of a directory state, or what differs from another's. */
+    const laid = (id: string, files: Record<string, string>, over?: string) => {
+      const tree = fs.mkdtempSync(path.join(store.folder, 'staging', 'tree-'));
+      fs.mkdirSync(path.join(tree, 'app'));
+      for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(tree, 'app', name), text);
+      store.store.adoptState(`ds-${id}`, id, tree, over);
+    };
+
+    test('keeps what it lies over, also when a chain was merged between the two', async () => {
+      laid('s0000000', { a: 'old', b: 'old' });
+      laid('s0000001', { b: 'new' }, 's0000000');
+      let image = await store.host();
+      for (let n = 0; n < 32; n++) image = await store.commit(`below-${n}`, image, writing(`${n}`));
+      const own = layersOf(image);
+      const states = ['s0000001', 's0000000'];
+      image = { uuid: 'with', data: { layers: [...states, ...own], laid: states, host: true } };
+      let before = image;
+      for (let n = 0; n < 15; n++) {
+        before = image;
+        image = await store.commit(`above-${n}`, image, writing(`above-${n}`));
+      }
+      await store.store.settled();
+      const mounted = store.store.resolve(image.data as never).layers;
+      assert.deepEqual([mounted.includes('s0000001'), mounted.includes('s0000000')], [true, false]);
+      await store.store.removeImage(before, [image]);
+      assert.deepEqual(store.store.stateLayers('ds-s0000001', 's0000001'), states);
+      await store.look(image, root =>
+        assert.deepEqual(
+          ['a', 'b'].map(name => fs.readFileSync(path.join(root, 'app', name), 'utf8')),
+          ['old', 'new'],
+        ),
+      );
+    });
+
+    test('is nothing that another could lie over', () => {
+      laid('s0000002', { a: '2' });
+      laid('s0000003', { b: '3' }, 's0000002');
+      assert.throws(() => laid('s0000004', { c: '4' }, 's0000003'), { code: 'state_not_found' });
+      assert.equal(store.store.stateLayers('ds-s0000004', 's0000004'), undefined);
+    });
+  });
+
   describe('removal', () => {
     let store: StoreInside;
     before(() => {

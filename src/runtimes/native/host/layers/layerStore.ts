@@ -98,7 +98,7 @@ export class LayerStore {
   /** What committed layers say was laid under them: the states that images stand on. By layer. */
   readonly #laidUnder = new Map<string, readonly string[]>();
   /** Layers that were there when the host started. */
-  readonly #found: readonly string[];
+  readonly #found: ReadonlySet<string>;
   /** Layers of images from outside, by digest. */
   readonly shared = new SharedLayers();
   readonly holds = new Holds();
@@ -113,7 +113,7 @@ export class LayerStore {
     for (const folder of [options.layers, options.meta, options.runs, options.staging, options.scratch])
       fs.mkdirSync(folder, { recursive: true });
     for (const name of fs.readdirSync(options.staging)) this.#dropLater(this.#staged(name));
-    this.#found = fs.readdirSync(options.layers);
+    this.#found = new Set(fs.readdirSync(options.layers));
     this.#chains = new Chains(options.meta);
     const machine = machineFolders(options.home);
     const locked = mountsWithin(machine.folders, fs.readFileSync('/proc/self/mountinfo', 'utf8'));
@@ -250,7 +250,7 @@ export class LayerStore {
 
   /** Its layers stay until the answer is called: a living sandbox stands on them. */
   pin(image: RuntimeImage): () => void {
-    const layers = this.resolve(imageData(image)).layers;
+    const layers = this.#withGrounds(this.resolve(imageData(image)).layers);
     for (const id of layers) this.#pins.set(id, (this.#pins.get(id) ?? 0) + 1);
     let pinned = true;
     return () => {
@@ -266,7 +266,8 @@ export class LayerStore {
       this.#dropLater(folder);
       return;
     }
-    if (over !== undefined && !this.has(over)) {
+    // Laid anew it may itself be no more than a difference: another folder came to the same state.
+    if (over !== undefined && (!this.has(over) || this.#over.has(over))) {
       this.#dropLater(folder);
       throw new CoppiceError('state_not_found', `the tree that ${state} lies over is gone`, { data: { layer: over } });
     }
@@ -279,6 +280,8 @@ export class LayerStore {
       ...(over === undefined ? {} : { over }),
     });
     fs.renameSync(folder, this.#layer(id));
+    // It and its ground are the newest now: neither goes before the run comes that they were laid for.
+    this.stateLayers(state, id);
   }
 
   /** The layers that show that state and no other, topmost first: its own, and the one it differs from. */
@@ -292,7 +295,6 @@ export class LayerStore {
       this.#delete([id]);
       return undefined;
     }
-    if (meta.over !== undefined) this.#over.set(id, meta.over);
     for (const layer of layers) {
       this.#states.delete(layer);
       this.#states.add(layer);
@@ -304,7 +306,7 @@ export class LayerStore {
   forgetStates(): void {
     if (this.#states.size <= keptStates) return;
     const kept = [...this.#states].slice(-keptStates);
-    const held = new Set([...[...this.#laidUnder.values()].flat(), ...kept.map(id => this.#over.get(id))]);
+    const held = new Set(this.#withGrounds([...kept, ...[...this.#laidUnder.values()].flat()]));
     const free = [...this.#states].slice(0, -keptStates).filter(id => !held.has(id) && !this.#pins.has(id));
     for (const id of free) this.#states.delete(id);
     if (free.length > 0) this.#delete(free);
@@ -326,7 +328,7 @@ export class LayerStore {
     // Looked at before anything is awaited: what begins meanwhile is not left over.
     const dead = fs.readdirSync(this.#options.runs).filter(run => !living.has(run));
     const meta = fs.readdirSync(this.#options.meta);
-    await this.#remove(this.#found.filter(id => !needed.has(id) && this.has(id)));
+    await this.#remove([...this.#found].filter(id => !needed.has(id) && this.has(id)));
     for (const name of meta) {
       const id = name.slice(0, name.indexOf('.'));
       if (!this.has(id)) fs.rmSync(path.join(this.#options.meta, name), { force: true });
@@ -349,15 +351,31 @@ export class LayerStore {
     const needed = new Set([this.#hostStubs, this.#rootfsStubs, ...(this.#etcCopy ? [this.#etcCopy] : [])]);
     for (const image of images) for (const id of this.resolve(imageData(image)).layers) needed.add(id);
     for (const id of this.holds.layers()) needed.add(id);
-    return needed;
+    return new Set(this.#withGrounds([...needed]));
+  }
+
+  /** A layer that holds a state's difference is nothing without the one that it lies over, also where a chain has that merged. */
+  #withGrounds(layers: readonly string[]): readonly string[] {
+    return [...new Set(layers.flatMap(id => [id, this.#over.get(id) ?? id]))];
+  }
+
+  /** What was kept since the host started stands on them, except for what is going too: the engine may not know of it yet. */
+  #newlyLaidUnder(going: readonly string[]): ReadonlySet<string> {
+    const kept = [...this.#laidUnder].filter(([id]) => !this.#found.has(id) && !going.includes(id));
+    return new Set(kept.flatMap(([, laid]) => laid));
+  }
+
+  #goneOf(layers: readonly string[]): string[] {
+    const laid = this.#newlyLaidUnder(layers);
+    return layers.filter(id => !this.holds.has(id) && !laid.has(id));
   }
 
   async #remove(layers: readonly string[]): Promise<number> {
     const links: SeenLinks = new Map();
     let freed = 0;
-    for (const id of layers) freed += await treeSize(this.#layer(id), 'freed', links);
-    // An import that began meanwhile may have found one of them.
-    const gone = layers.filter(id => !this.holds.has(id));
+    for (const id of this.#goneOf(layers)) freed += await treeSize(this.#layer(id), 'freed', links);
+    // An import that began meanwhile may have found one of them, a run may have been kept on one.
+    const gone = this.#goneOf(layers);
     const now = gone.filter(id => !this.#pins.has(id));
     for (const id of gone) if (!now.includes(id)) this.#doomed.add(id);
     this.#delete(now);
@@ -383,7 +401,7 @@ export class LayerStore {
     const rest = (this.#pins.get(id) ?? 1) - 1;
     if (rest > 0) this.#pins.set(id, rest);
     else this.#pins.delete(id);
-    if (rest === 0 && this.#doomed.delete(id)) this.#delete([id]);
+    if (rest === 0 && this.#doomed.delete(id) && !this.#newlyLaidUnder([...this.#doomed]).has(id)) this.#delete([id]);
   }
 
   /** Merging happens behind, unless the chain has come near to what a mount can take. */
@@ -506,16 +524,22 @@ export class LayerStore {
     const half = this.#staged(`${id}.json`);
     fs.writeFileSync(half, `${JSON.stringify(meta)}\n`);
     fs.renameSync(half, path.join(this.#options.meta, `${id}.json`));
-    if (made.laid.length > 0) this.#laidUnder.set(id, made.laid);
+    this.#learn(id, made);
   }
 
   #learnLayers(): void {
     for (const name of fs.readdirSync(this.#options.meta).filter(name => /^[a-z0-9]{8}\.json$/.test(name))) {
       const id = name.slice(0, 8);
-      const { laid = [], shared } = this.#readMeta(id) ?? {};
-      if (laid.length > 0) this.#laidUnder.set(id, laid);
+      const { shared, ...made } = this.#readMeta(id) ?? {};
+      this.#learn(id, made);
       if (shared !== undefined && this.has(id)) this.shared.learn({ ...shared, id });
     }
+  }
+
+  #learn(id: string, { laid = [], over }: Partial<MadeBy>): void {
+    if (laid.length > 0) this.#laidUnder.set(id, laid);
+    if (over === undefined) this.#over.delete(id);
+    else this.#over.set(id, over);
   }
 
   /** A power cut may leave one empty: what it said is lost, the layer is not. */
