@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -8,9 +8,12 @@ import Docker from 'dockerode';
 import { EngineClient } from '../../src/client/engineClient.ts';
 import type { CoppiceError } from '../../src/protocol/errors.ts';
 import type { VerbInput, VerbResult } from '../../src/protocol/verbs.ts';
-import { engineScript } from '../harness/coppiceHome.ts';
+import { makeBusyboxRootfs } from '../harness/busyboxRootfs.ts';
+import { engineScript, repository } from '../harness/coppiceHome.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { eventually } from '../harness/eventually.ts';
+import { OciLayout, tarOf } from '../harness/ociLayout.ts';
+import { TestRegistry } from '../harness/registry.ts';
 import { testRuntime } from '../harness/testRuntime.ts';
 
 /** The verb `build`. What was made is confirmed by the daemon itself, not by our own records. */
@@ -49,6 +52,16 @@ async function output(id: string): Promise<string> {
   return (await engine.client.call('read_output', { operation_id: id })).text;
 }
 
+function command(words: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const program = path.join(repository, 'dist', 'coppice.js');
+  const options = { env: { ...process.env, COPPICE_HOME: engine.home, ...env } };
+  return new Promise<{ code: number; stdout: string; stderr: string }>(resolve =>
+    execFile(process.execPath, [program, ...words], options, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+    ),
+  );
+}
+
 async function refused(what: Promise<unknown>, expected: { code: string; message: RegExp }): Promise<CoppiceError> {
   const error = (await what.then(
     () => assert.fail('it was taken'),
@@ -71,6 +84,13 @@ describe('on the native runtime', { skip: testRuntime !== 'native' && 'this runt
       assert.equal(field, 'runtime');
     }
     assert.equal((await engine.client.call('list_operations', { kind: 'build' })).total, 0);
+  });
+
+  it('and the command says the same, and fails', async () => {
+    const folder = context({ Dockerfile: 'FROM busy:1\n' });
+    const { code, stderr } = await command(['build', folder]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^coppice: the native runtime cannot build Dockerfiles yet.*--runtime docker/);
   });
 
   it('doctor says so too', async () => {
@@ -200,6 +220,26 @@ describe('a build', { skip: testRuntime === 'native' && 'the native runtime buil
     assert.match((await engine.client.call('lineage', { image: result.image })).root.registry_url!, /^build:/);
     assert.ok((await strangers()).others.includes(`${theirs}:own`));
     await api.getImage(`${theirs}:own`).remove();
+  });
+
+  it('imports what nobody here has, by our own client, and what it stands on is its parent', async () => {
+    await using registry = await TestRegistry.start();
+    const layout = new OciLayout(engine.folder.join('layout'));
+    mkdirSync(engine.folder.join('rootfs'));
+    const tar = tarOf(makeBusyboxRootfs(engine.folder.join('rootfs')));
+    layout.add('one', { layers: [{ tar }], config: { Env: ['WHO=registry', 'PATH=/bin'] } });
+    await registry.push(layout.folder, 'one', 'team/app:1');
+    const name = `${registry.host}/team/app:1`;
+    const folder = context({ Dockerfile: `FROM ${name}\nRUN echo $WHO > /who\n` });
+    const first = await built(folder);
+    const { root } = await engine.client.call('lineage', { image: first.image });
+    assert.deepEqual(root, { image: first.parent, registry_url: `docker://${name}` });
+    assert.equal((await engine.client.call('get_image', { image: `tag:${name}` })).uuid, first.parent);
+    assert.equal((await engine.run('cat /who', { image: first.image })).stdout, 'registry\n');
+    const imports = async () => (await engine.client.call('list_operations', { kind: 'import_image' })).total;
+    const before = await imports();
+    assert.equal((await built(folder)).parent, first.parent);
+    assert.equal(await imports(), before);
   });
 
   it('that fails says the step, the command, its exit code and the last lines, and leaves nothing', async () => {
@@ -385,6 +425,28 @@ describe('a build', { skip: testRuntime === 'native' && 'the native runtime buil
     const missing = await build(context({ Dockerfile: 'FROM busy:1\nCOPY nothing-there /x\n' }));
     assert.match(missing.error!.message, /^step 2\/2, COPY nothing-there \/x, failed: .*nothing-there/);
     assert.doesNotMatch(missing.error!.message, /libpod_builder/);
+  });
+
+  it('by the command: steps on standard error, the image on standard output, exit code 1 when it failed', async () => {
+    const folder = context({
+      Dockerfile: 'FROM busy:1\nARG WHO\nRUN test "$WHO" = me && echo for $WHO\nFROM busy:1 AS bad\nRUN exit 9\n',
+    });
+    const ok = await command(['build', '-t', 'by-command', '--target', '0', '--build-arg', 'WHO', folder], {
+      WHO: 'me',
+    });
+    assert.deepEqual([ok.code, /^[0-9a-f]{8} {2}by-command\n$/.test(ok.stdout)], [0, true], ok.stdout + ok.stderr);
+    assert.match(ok.stderr, /^Step 1\/3: FROM busy:1\n[\s\S]*\nfor me\n[\s\S]*success/);
+    const quiet = await command(['build', '-q', '--target', '0', '--build-arg=WHO=me', folder]);
+    assert.deepEqual([quiet.code, quiet.stderr], [0, '']);
+    assert.equal((await engine.client.call('get_image', { image: quiet.stdout.trim() })).parent, base);
+    const bad = await command(['build', '--json', '--build-arg=WHO=me', folder]);
+    assert.equal(bad.code, 1);
+    assert.equal(JSON.parse(bad.stdout).error.data.exit_code, 9);
+    const unset = await command(['build', '--build-arg', 'NOWHERE_SET', folder]);
+    assert.deepEqual(
+      [unset.code, /--build-arg NOWHERE_SET: your environment has no such/.test(unset.stderr)],
+      [2, true],
+    );
   });
 
   it('goes with its image, and all of them with the home', async () => {

@@ -20,7 +20,7 @@ const CACHED = /^ ?--+> Using cache/;
 const NOISE = [
   /^ ---> Running in [0-9a-f]{12}\n$/,
   /^Removing intermediate container [0-9a-f]{12}\n$/,
-  /^ ?--+> (?:Using cache )?[0-9a-f]{11,64}\n$/,
+  /^ ?--+> (?:Using cache )?(?:[0-9a-f]{11,64})?\n$/,
   /^(?:\[\d+\/\d+\] )?COMMIT \S+\n$/,
   /^Successfully (?:built|tagged) \S+\n$/,
   /^[0-9a-f]{64}\n$/,
@@ -89,13 +89,13 @@ export class BuildSteps {
 
   /** As its author wrote it: the daemon was told our own names of images. */
   #asWritten(text: string): string {
-    const isFrom = /^FROM\s/i.test(text);
-    const keyword = /^\S+/.exec(text)?.[0]?.toUpperCase();
-    const waiting = isFrom ? this.#froms : this.#written;
+    const waiting = /^FROM\s/i.test(text) ? this.#froms : this.#written;
+    const at = waiting.findIndex(instruction => isTheSame(instruction, text));
     // What an image does by itself when it is built upon (ONBUILD) is in no file.
-    if (waiting[0]?.keyword !== keyword) return oneLine(text);
-    const instruction = waiting.shift()!;
-    return oneLine([instruction.keyword, ...instruction.flags, instruction.text].join(' '));
+    if (at < 0) return oneLine(text);
+    const { keyword, flags, text: rest } = waiting[at]!;
+    waiting.splice(0, at + 1);
+    return oneLine([keyword, ...flags, rest].join(' '));
   }
 
   #wasCached(): string {
@@ -132,6 +132,13 @@ export class BuildSteps {
       }),
     };
   }
+}
+
+/** But for the names of images, which were exchanged. */
+function isTheSame({ keyword, flags, text }: Instruction, said: string): boolean {
+  if (keyword === 'FROM') return true;
+  const bare = (words: string) => words.replaceAll(/--from=\S+|\s+/g, '');
+  return bare([keyword, ...flags, text].join(' ')) === bare(said.replace(/^\S+/, word => word.toUpperCase()));
 }
 
 const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, ' ').trim();

@@ -108,6 +108,22 @@ describe('what a daemon says while it builds', () => {
     });
   }
 
+  it('is told as it is where the file does not have it: what an image does when it is built upon', () => {
+    const told = steps();
+    const events = said(
+      'STEP 1/9: FROM x AS a\n',
+      'STEP 2/9: RUN echo trigger\n',
+      'STEP 3/9: RUN   echo one\n',
+      'STEP 4/9: FROM a\n',
+      'STEP 5/9: COPY --from=local:1 x y\n',
+    );
+    for (const event of events) told.take(event);
+    assert.deepEqual(
+      told.steps.map(step => step.command),
+      ['FROM tag:mine AS a', 'RUN echo trigger', 'RUN echo one', 'FROM a', 'COPY --from=a x y'],
+    );
+  });
+
   it('knows the container that a step runs in, as long as it does', () => {
     const told = steps();
     for (const event of docker.slice(0, 7)) told.take(event);
