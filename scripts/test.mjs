@@ -18,7 +18,7 @@ const asRoot = process.getuid() === 0;
 const onDaemons = [
   ...['docker', 'podman'].map(runtime => ({
     folder: 'test/contract',
-    minutes: 10,
+    minutes: 15,
     runtime,
     except: /\/(mcp\w*|skill|registry)\.test/,
   })),

@@ -74,6 +74,7 @@ export const verbSchemas = {
   get_guide: { input: guides.getGuideInput, result: guides.getGuideResult },
 
   doctor: { input: engine.doctorInput, result: engine.doctorResult },
+  clean_up: { input: engine.cleanUpInput, result: engine.cleanUpResult },
   wipe: { input: engine.wipeInput, result: engine.wipeResult },
 } as const;
 

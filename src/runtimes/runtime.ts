@@ -44,8 +44,14 @@ export interface Runtime {
    * there: nothing of this runtime outlives its engine.
    */
   adopt?(run: AdoptedRun): Promise<RuntimeSandbox>;
-  /** Drops everything that belongs to none of these: half-made layers, dead sandboxes. Called once at engine start. */
-  reap(known: { readonly images: readonly RuntimeImage[]; readonly sandboxes: readonly string[] }): Promise<void>;
+  /**
+   * Drops everything of earlier engines that belongs to none of these: half-made layers, dead sandboxes. Called at engine
+   * start, and when somebody asks for it. Answers what went, where anything can outlive an engine.
+   */
+  reap(known: {
+    readonly images: readonly RuntimeImage[];
+    readonly sandboxes: readonly string[];
+  }): Promise<readonly string[]>;
   /** Removes everything the runtime keeps: sandboxes, layers, folders. Nothing but `close` is asked of it afterwards. */
   wipe(): Promise<void>;
   close(): Promise<void>;

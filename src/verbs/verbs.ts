@@ -9,8 +9,8 @@ import { sandboxVerbs } from './sandboxes.ts';
 import { stateVerbs } from './states.ts';
 import type { Verbs } from './verb.ts';
 
-/** `wipe` is for people at a terminal, `run_again` and `recipe` for those in the editor: nothing that an agent reads names them. */
-export type ListedVerb = Exclude<VerbName, 'wipe' | 'run_again' | 'recipe'>;
+/** `wipe` and `clean_up` are for people at a terminal, `run_again` and `recipe` for those in the editor: nothing that an agent reads names them. */
+export type ListedVerb = Exclude<VerbName, 'wipe' | 'clean_up' | 'run_again' | 'recipe'>;
 
 /** The one table that MCP tools, language model tools and the terminal come from. */
 export const verbs: Verbs<ListedVerb> = {

@@ -223,6 +223,24 @@ for (const { name, missing, start, survives } of kinds) {
       await nothingLeft();
     });
 
+    it('what stayed because the daemon was away when the engine started goes when it is asked for', async () => {
+      const { sandbox_id } = await client.call('create_sandbox', { image, network: 'none', detached: true });
+      await client.call('exec', { sandbox_id, command: ['true'], wait: true });
+      await Promise.all([killEngine(), daemon.kill()]);
+      client = await home.connect();
+      assert.deepEqual((await client.call('list_sandboxes', { show_terminated: true })).sandboxes, []);
+      await daemon.restart();
+      assert.equal((await containerOf(sandbox_id)).length, 1, 'nobody has taken it away yet');
+      const { removed } = await client.call('clean_up', {});
+      assert.ok(
+        removed.some(what => what.includes(sandbox_id)),
+        removed.join(),
+      );
+      assert.deepEqual(await containerOf(sandbox_id), []);
+      assert.equal((await ended(await begin('echo hi'))).status, 'SUCCESS', 'what is used stays');
+      await holds(client, image, '/etc/group', 'root:x:0:\nnogroup:x:65534:\n');
+    });
+
     it('wiping leaves what was there before, and nothing else', async () => {
       assert.ok((await ours(daemon.api)).length + (await daemon.api.listImages()).length > 2);
       await client.call('wipe', { confirm: true });

@@ -16,18 +16,30 @@ export const doctor = defineCommand({
   group: 'Coppice',
   summary: 'Check that sandboxes can run here, and say what to do if not',
   description: 'Exit code 0 when at least one runtime works, 125 when none does.',
-  options: { ...dockerHostOption },
+  options: {
+    fix: { help: 'Remove what earlier engines left in Docker or Podman' },
+    ...dockerHostOption,
+  },
   run: async (context, { options }) => {
     const report = await askEngine(context, options['docker-host']);
     const { out } = context.terminal;
     const works = 'runtimes' in report && report.runtimes.some(runtime => runtime.available);
-    if (context.json) printJson(context, report);
-    else
+    if (!context.json)
       for (const line of 'runtimes' in report ? reportLines(report, out) : engineLines(context, report, out))
         out.line(line);
+    const removed = options.fix ? await cleanUp(context, options['docker-host']) : undefined;
+    if (context.json) printJson(context, removed ? { ...report, removed } : report);
+    else if (removed) for (const line of removedLines(removed)) out.line(line);
     return works ? EXIT.ok : EXIT.trouble;
   },
 });
+
+async function cleanUp(context: Context, dockerHost: string | undefined): Promise<readonly string[]> {
+  return (await (await connectWith(context, dockerHost)).call('clean_up', {})).removed;
+}
+
+const removedLines = (removed: readonly string[]): readonly string[] =>
+  removed.length === 0 ? ['nothing was left by earlier engines'] : removed.map(what => `removed ${what}`);
 
 async function askEngine(
   context: Context,

@@ -217,6 +217,11 @@ export class Operations {
     return { cancelled: live !== undefined && record.status === 'CANCELLED', record };
   }
 
+  /** Their ids. */
+  unfinished(): readonly string[] {
+    return this.#store.unfinished().map(({ id }) => id);
+  }
+
   cancelAll(): Promise<unknown> {
     return Promise.all([...this.#live.keys()].map(id => this.cancel(id)));
   }

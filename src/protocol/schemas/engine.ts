@@ -43,6 +43,11 @@ export const doctorResult = z.object({
 });
 export type DoctorResult = z.infer<typeof doctorResult>;
 
+export const cleanUpInput = z.strictObject({});
+export const cleanUpResult = z.object({
+  removed: z.array(z.string()).describe('What earlier engines had left in Docker or Podman'),
+});
+
 export const wipeInput = z.strictObject({
   confirm: z.literal(true, { error: 'must be true: everything of this home is removed, and there is no undo' }),
 });

@@ -33,7 +33,7 @@ import { SavedLayers } from './exports.ts';
 import { Grounds } from './grounds.ts';
 import { bytesOfItsOwn, Images, imageData, type MadeImage } from './images.ts';
 import { identifySource, importSource } from './imports.ts';
-import { idLabel, Names } from './names.ts';
+import { idLabel, kindLabel, Names } from './names.ts';
 import { type Joined, Pauses } from './pauses.ts';
 import { Places } from './places.ts';
 import { capabilitiesOf, noCapabilities } from './probe.ts';
@@ -65,6 +65,8 @@ export class DockerRuntime implements Runtime {
   readonly #grounds: Grounds;
   readonly #behind = new Set<Promise<void>>();
   readonly #started = Date.now();
+  /** Containers that could not be removed when their time had come. */
+  readonly #stuck = new Set<string>();
   #names: Names | undefined;
   #closed = false;
 
@@ -278,32 +280,44 @@ export class DockerRuntime implements Runtime {
   async reap(known: {
     readonly images: readonly RuntimeImage[];
     readonly sandboxes: readonly string[];
-  }): Promise<void> {
+  }): Promise<readonly string[]> {
     const names = Names.existing(this.#options.home);
-    if (!names) return;
+    if (!names) return [];
     this.#names = names;
     const { api } = await this.#connection.daemon();
     const before = Math.floor(this.#started / 1000);
     const containers = await api.listContainers({ all: true, filters: names.filter });
     const living = containers.filter(({ Labels }) => known.sandboxes.includes(Labels[idLabel] ?? ''));
     const joined = new Set(living.map(({ HostConfig }) => HostConfig?.NetworkMode?.replace('container:', '')));
-    for (const container of containers) {
+    const orphans = containers.filter(container => {
+      if (this.#stuck.has(container.Id)) return true;
       // What this engine itself made meanwhile is none of an earlier one's.
-      if (living.includes(container) || joined.has(container.Id) || container.Created > before) continue;
-      await this.#removed(api.getContainer(container.Id));
+      return !living.includes(container) && !joined.has(container.Id) && container.Created <= before;
+    });
+    for (const { Id } of orphans) {
+      await this.#removed(api.getContainer(Id));
+      this.#stuck.delete(Id);
     }
     await this.#buildCache.clear(before);
-    await this.#reapImages(api, names, new Set(known.images.map(image => image.uuid)), before);
+    const gone = await this.#reapImages(api, names, new Set(known.images.map(image => image.uuid)), before);
+    return [
+      ...orphans.map(({ Names: [name] = [], Labels }) => `container ${name ?? ''} (${Labels[kindLabel] ?? ''})`),
+      ...gone.map(name => `image ${name}`),
+    ];
   }
 
-  async #reapImages(api: Docker, names: Names, kept: ReadonlySet<string>, before: number): Promise<void> {
+  async #reapImages(api: Docker, names: Names, kept: ReadonlySet<string>, before: number): Promise<string[]> {
+    const gone: string[] = [];
     for (const { RepoTags, Created } of await api.listImages({ filters: { reference: [`${names.repository}:*`] } })) {
       for (const name of RepoTags ?? []) {
         const tag = name.slice(name.lastIndexOf(':') + 1);
         if (!name.startsWith(`${names.repository}:`) || kept.has(tag) || tag.startsWith('inside-')) continue;
-        if (Created <= before) await this.#images.remove(name);
+        if (Created > before || this.#images.isClaimed(tag)) continue;
+        await this.#images.remove(name);
+        gone.push(name);
       }
     }
+    return gone;
   }
 
   async #removed(container: Docker.Container): Promise<void> {
@@ -345,8 +359,10 @@ export class DockerRuntime implements Runtime {
       try {
         await container?.remove({ force: true, v: true });
       } catch (error) {
-        if ((error as { statusCode?: number }).statusCode !== 404)
+        if ((error as { statusCode?: number }).statusCode !== 404) {
+          this.#stuck.add(container!.id);
           this.#options.log(`docker: a container stays until the next start: ${(error as Error).message}`);
+        }
       }
       then();
     })().finally(() => this.#behind.delete(removing));

@@ -53,6 +53,8 @@ export interface Making {
 export class Images {
   readonly #connection: Connection;
   readonly #names: () => Names;
+  /** Tags that this engine gave: an image is often older than the engine that imports it. */
+  readonly #given = new Set<string>();
   readonly #configs = new Map<string, Promise<Docker.ImageInspectInfo>>();
 
   constructor(connection: Connection, names: () => Names) {
@@ -108,6 +110,7 @@ export class Images {
     making: Making,
     options: { readonly env?: Readonly<Record<string, string>>; readonly alive?: boolean } = {},
   ): Promise<(MadeImage & { readonly size: number }) | undefined> {
+    this.claim(making.tag);
     const daemon = await this.#connection.daemon();
     const base = await this.inspect(ground.id);
     const labels = {
@@ -200,7 +203,17 @@ export class Images {
     return id;
   }
 
+  /** Before the daemon is told: whoever clears away what earlier engines left must not meet it. */
+  claim(tag: string): void {
+    this.#given.add(tag);
+  }
+
+  isClaimed(tag: string): boolean {
+    return this.#given.has(tag);
+  }
+
   async tag(id: string, tag: string): Promise<void> {
+    this.claim(tag);
     const { api } = await this.#connection.daemon();
     await api.getImage(id).tag({ repo: this.#names().repository, tag });
   }

@@ -136,6 +136,7 @@ const labelLines = (names: Names, uuid: string): string[] =>
 async function importOci(image: OciImage, options: ImportOptions, place: ImportPlace): Promise<ImportedImage> {
   const { uuid, signal, progress } = options;
   const { api } = await place.connection.daemon();
+  place.images.claim(uuid);
   const scratch = await mkdtemp(`${place.scratch}-`);
   try {
     const config = Buffer.from(JSON.stringify(ociConfig(image, place.names, uuid)));

@@ -194,8 +194,9 @@ export class NativeRuntime implements Runtime {
   async reap(known: {
     readonly images: readonly RuntimeImage[];
     readonly sandboxes: readonly string[];
-  }): Promise<void> {
+  }): Promise<readonly string[]> {
     await (await this.#host()).ask(api.reapRequest, known);
+    return [];
   }
 
   async wipe(): Promise<void> {
