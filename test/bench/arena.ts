@@ -75,7 +75,7 @@ export class Arena implements AsyncDisposable {
     return this.native.run(input);
   }
 
-  /** Work of Docker's, in a row of its own name; slow as it is, it sits out every other turn. */
+  /** Work of Docker's daemon, or why there is none here; slow as it is, it sits out every other turn. */
   dockerPeer(name: string, once: (docker: DockerDaemon) => Promise<number>, more: Partial<Able> = {}): Contender {
     const { docker } = this;
     const line = { name, kind: 'peer', isolation: isolation.docker, ...more } as const;

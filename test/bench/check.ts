@@ -1,10 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Goal, isMeasured, type Line, type Row, timesBetter } from './row.ts';
 
 export interface Miss {
   readonly goal: number;
   readonly title: string;
-  /** The line that misses it. */
-  readonly line: string;
+  /** Which of the row's goals. */
+  readonly missed: Goal;
   readonly reason: string;
 }
 
@@ -28,7 +29,7 @@ export interface Verdict {
 export function missedGoals(rows: readonly Row[], slower = 1): readonly Miss[] {
   return rows.flatMap(row =>
     verdicts(row, slower).flatMap(({ goal, objection }) =>
-      objection === undefined ? [] : [{ goal: row.goal, title: row.title, line: goal.line, reason: objection }],
+      objection === undefined ? [] : [{ goal: row.goal, title: row.title, missed: goal, reason: objection }],
     ),
   );
 }
@@ -76,7 +77,8 @@ export function missedAlways(attempts: readonly (readonly Miss[])[]): readonly M
   return first.filter(miss => others.every(attempt => attempt.some(again => isSameGoal(miss, again))));
 }
 
-const isSameGoal = (a: Miss, b: Miss) => a.goal === b.goal && a.title === b.title && a.line === b.line;
+const isSameGoal = (a: Miss, b: Miss) =>
+  a.goal === b.goal && a.title === b.title && isDeepStrictEqual(a.missed, b.missed);
 
 function round(value: number): number {
   return Number(value.toPrecision(3));

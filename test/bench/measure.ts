@@ -57,7 +57,8 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-/** One line of it. */
+/** One line of it, without the folders of this machine. */
 export function reasonOf(error: unknown): string {
-  return `it failed: ${(error instanceof Error ? error.message : String(error)).split('\n')[0]!.slice(0, 200)}`;
+  const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+  return `it failed: ${line.replaceAll(/(?:\/[^\s/:=]+)+\//g, '').slice(0, 200)}`;
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Miss } from './check.ts';
 import { FLOOR_THEN_MS, verdicts } from './check.ts';
 import type { Machine } from './machine.ts';
@@ -106,7 +107,7 @@ const lines = (texts: readonly string[]): string => texts.join('<br>');
 function goals(row: Row, { slowness, misses }: Report): string[] {
   return verdicts(row, slowness).map(({ goal, asked, objection }) => {
     if (objection === undefined) return `${asked} ✓`;
-    const stays = misses.some(miss => miss.goal === row.goal && miss.title === row.title && miss.line === goal.line);
+    const stays = misses.some(({ title, missed }) => title === row.title && isDeepStrictEqual(missed, goal));
     return `${asked} ${stays ? '✗' : '✓ when measured again'}`;
   });
 }

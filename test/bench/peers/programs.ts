@@ -16,17 +16,23 @@ export function compile(name: string, folder: string): string {
 export class LineProgram {
   readonly #process: ChildProcessByStdio<Writable, Readable, null>;
   readonly #waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] = [];
+  #ended: Error | undefined;
 
   constructor(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     this.#process = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
     createInterface({ input: this.#process.stdout }).on('line', line => this.#waiting.shift()?.resolve(line));
-    this.#process.once('exit', code => {
-      for (const { reject } of this.#waiting.splice(0)) reject(new Error(`${program} ended with ${code}`));
-    });
+    this.#process.stdin.on('error', () => {}); // It has ended, and is told of below.
+    const end = (reason: string) => {
+      this.#ended ??= new Error(`${path.basename(args[0] ?? program)} ${reason}`);
+      for (const { reject } of this.#waiting.splice(0)) reject(this.#ended);
+    };
+    this.#process.once('error', error => end(error.message));
+    this.#process.once('exit', (code, signal) => end(`ended with ${signal ?? `exit code ${code}`}`));
   }
 
   ask(line: string): Promise<string> {
     return new Promise((resolve, reject) => {
+      if (this.#ended) return reject(this.#ended);
       this.#waiting.push({ resolve, reject });
       this.#process.stdin.write(`${line}\n`);
     });
@@ -47,7 +53,7 @@ export class Spawner {
 
   async run(command: readonly string[]): Promise<number> {
     const [ms, status] = (await this.#program.ask(command.join('\t'))).split(' ').map(Number);
-    if (status !== 0) throw new Error(`${command.join(' ')}: wait status ${status}`);
+    if (status !== 0) throw new Error(`wait status ${status} of ${command.join(' ')}`);
     return ms!;
   }
 

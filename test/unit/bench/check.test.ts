@@ -61,12 +61,21 @@ test('a machine with a slower floor gets more time, never more disk', () => {
 });
 
 test('noise passes, a loss stays', () => {
-  const miss = (reason: string) => ({ goal: 1, title: 'a row', line: reason.split(':')[0]!, reason });
-  assert.deepEqual(missedAlways([[miss('ours: 20 ms')], [miss('ours: 21 ms')], [miss('ours: 22 ms')]]), [
-    miss('ours: 20 ms'),
-  ]);
-  assert.deepEqual(missedAlways([[miss('ours: 20 ms')], [], [miss('ours: 22 ms')]]), []);
-  assert.deepEqual(missedAlways([[miss('ours: 20 ms')], [miss('exec: 9 ms')]]), []);
+  const attempt = (ours: number, docker: number) =>
+    missedGoals([
+      row(
+        [line('ours', ours), line('docker', docker)],
+        [
+          { line: 'ours', atMost: 15 },
+          { line: 'ours', times: 10, betterThan: 'docker' },
+        ],
+      ),
+    ]);
+  const reasons = (...attempts: [number, number][]) =>
+    missedAlways(attempts.map(([ours, docker]) => attempt(ours, docker))).map(({ reason }) => reason);
+  assert.deepEqual(reasons([20, 300], [21, 300], [22, 300]), ['ours: 20 ms, goal ≤ 15']);
+  assert.deepEqual(reasons([20, 300], [10, 300], [22, 300]), []);
+  assert.deepEqual(reasons([20, 300], [10, 50]), [], 'another goal of the same line');
 });
 
 test('COPPICE_BENCH_DELAY_MS makes the check fail', async () => {

@@ -79,10 +79,10 @@ test('a tool that fails is not measured, ours has to work', async () => {
     name: kind,
     kind,
     isolation: 'none',
-    once: () => Promise.reject(new Error('no such thing\nat a place')),
+    once: () => Promise.reject(new Error('no such thing: /tmp/of/this/machine/x.sock\nat a place')),
   });
   const [line] = await measure([failing('peer')], 3);
-  assert.deepEqual(line, { name: 'peer', kind: 'peer', isolation: 'none', absent: 'it failed: no such thing' });
+  assert.deepEqual(line, { name: 'peer', kind: 'peer', isolation: 'none', absent: 'it failed: no such thing: x.sock' });
   await assert.rejects(measure([failing('ours')], 3), /no such thing/);
 });
 
