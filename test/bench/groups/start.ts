@@ -80,6 +80,12 @@ async function execRow(arena: Arena, turns: number): Promise<Row> {
   };
   const contenders: Contender[] = [
     { name: execHere, kind: 'ours', isolation: isolation.ours, once: () => timed(execOnce) },
+    {
+      name: 'the same program, started on the machine',
+      kind: 'floor',
+      isolation: 'no sandbox',
+      once: () => arena.spawner.run([`${arena.rootfs}/bin/true`]),
+    },
     ...(await dockerExecs(arena, stack)),
   ];
   return {
