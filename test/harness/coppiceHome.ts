@@ -16,16 +16,15 @@ export const engineScript = path.join(repository, 'dist', 'engine.js');
  *     const client = await home.connect();
  */
 export class CoppiceHome implements AsyncDisposable {
-  /** Before the folder's own clearing at the exit, so that nobody writes there any more. */
   readonly #atExit = this.#killEngines.bind(this);
-  readonly #folder: TemporaryFolder;
+  readonly #folder = new TemporaryFolder();
   readonly #engineEnv: NodeJS.ProcessEnv;
   readonly #engines = new Set<number>();
 
   /** `engineEnv` is for the engine that `connect` starts. */
   constructor(engineEnv: NodeJS.ProcessEnv = {}) {
-    process.once('exit', this.#atExit);
-    this.#folder = new TemporaryFolder();
+    // Before folders are cleared, so that nobody writes there any more.
+    process.prependOnceListener('exit', this.#atExit);
     this.#engineEnv = engineEnv;
   }
 

@@ -17,7 +17,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { eventually } from './eventually.ts';
-import { commandOf, killAllNaming, processesNaming } from './processes.ts';
+import { commandOf, killAllNaming, killOnceNaming, processesNaming } from './processes.ts';
 
 /**
  * A real Docker daemon of one's own: data, sockets, network and mounts live in a temporary folder and in private
@@ -34,7 +34,8 @@ export class DockerDaemon {
 
   private constructor(folder: string, daemon: ChildProcess, cgroup: string) {
     this.folder = folder;
-    process.once('exit', this.#atExit);
+    // Before folders are cleared, so that nobody writes there any more.
+    process.prependOnceListener('exit', this.#atExit);
     this.socket = path.join(folder, 'docker.sock');
     this.api = new Docker({ socketPath: this.socket });
     this.#process = daemon;
@@ -114,7 +115,7 @@ export class DockerDaemon {
 
   #killNow(): void {
     this.#process.kill('SIGKILL');
-    for (const pid of processesNaming(this.folder)) process.kill(pid, 'SIGKILL');
+    killOnceNaming(this.folder);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 

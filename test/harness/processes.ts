@@ -68,15 +68,20 @@ export function rootOf(pid: number): string {
 
 export async function killAllNaming(folder: string): Promise<void> {
   for (let attempt = 0; attempt < 20; attempt++) {
-    const left = processesNaming(folder);
-    if (left.length === 0) return;
-    for (const pid of left) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-      }
-    }
+    if (killOnceNaming(folder) === 0) return;
     await sleep(50);
   }
+}
+
+/** Answers how many there were, for where nothing can be awaited. */
+export function killOnceNaming(folder: string): number {
+  const left = processesNaming(folder);
+  for (const pid of left) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+  return left.length;
 }
