@@ -47,7 +47,7 @@ async function measureAll(): Promise<Report> {
   const misses: Miss[] = [];
   const failures: string[] = [];
   await using arena = await Arena.open();
-  const floors = await sampleFloor(arena);
+  const floors = [await medianFloor(arena)];
   for (const name of wanted) {
     try {
       const measured = await measureGroup(arena, name, floors);
@@ -59,7 +59,7 @@ async function measureAll(): Promise<Report> {
       failures.push(`${name}, ${reasonOf(error)}`);
     }
   }
-  const floorMs = percentile(floors, 0.5);
+  const floorMs = Math.min(...floors);
   return { machine: machine(loadBefore), floorMs, slowness: slowness(floorMs), rows, misses, failures };
 }
 
@@ -75,8 +75,8 @@ async function measureGroup(arena: Arena, name: string, floors: number[]): Promi
     }
     const silent = groups[name]!.goals.filter(goal => !rows.some(row => row.goal === goal));
     if (silent.length > 0) throw new Error(`it said nothing about the goals ${silent.join(', ')}`);
-    floors.push(...(await sampleFloor(arena)));
-    attempts.push({ rows, misses: missedGoals(rows, slowness(percentile(floors, 0.5))) });
+    floors.push(await medianFloor(arena));
+    attempts.push({ rows, misses: missedGoals(rows, slowness(Math.min(...floors))) });
   } while (values.check && still(attempts).length > 0 && attempts.length < ATTEMPTS);
   return { rows: attempts.at(-1)!.rows, misses: still(attempts) };
 }
@@ -85,10 +85,11 @@ function still(attempts: readonly Measured[]): readonly Miss[] {
   return missedAlways(attempts.map(({ misses }) => misses));
 }
 
-async function sampleFloor(arena: Arena): Promise<number[]> {
+/** The least of these is the machine's speed: what others do on it slows the floor down and must not soften the goals. */
+async function medianFloor(arena: Arena): Promise<number> {
   const samples: number[] = [];
   for (let n = 0; n < FLOORS; n++) samples.push(await arena.floor());
-  return samples;
+  return percentile(samples, 0.5);
 }
 
 function writeReadme(report: Report): void {

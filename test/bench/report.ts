@@ -7,7 +7,7 @@ import { type Absent, isMeasured, type Line, type Row, timesBetter } from './row
 /** What one run of the benchmark came to. */
 export interface Report {
   readonly machine: Machine;
-  /** The floor program's p50, before and after. */
+  /** The floor program's p50 at the quietest moment. */
   readonly floorMs: number;
   /** How many times longer than on the goals' machine that is; goals in milliseconds are as many times larger here. */
   readonly slowness: number;
@@ -30,10 +30,13 @@ function describe({ machine, floorMs, slowness }: Report): string[] {
   const ratio = `${figure(floorMs)} ms here, ${FLOOR_THEN_MS} ms where the goals were set`;
   return [
     `${cpu}, ${cores} cores, ${memoryGb} GB · ${system}, Linux ${kernel} · Node ${node} · ${tools.join(' · ')}`,
-    `load before ${load.before}, after ${load.after} · ${at}`,
+    `load before ${load.before}, after ${load.after}${busy(machine) ? ': others were at work, the figures say little' : ''} · ${at}`,
     `The floor in C takes ${ratio}: goals in ms are judged × ${slowness.toFixed(2)}, ratios as they are.`,
   ];
 }
+
+/** Others were at work before we were. */
+const busy = ({ cores, load }: Machine) => Number.parseFloat(load.before) > cores / 2;
 
 function verdictText({ rows, misses, failures }: Report): string[] {
   const missed = misses.map(({ goal, title, reason }) => `  ${goal}. ${title}: ${reason}`);
