@@ -74,6 +74,11 @@ for (const { name, missing, start, survives } of kinds) {
       (await client.call('read_output', { operation_id: id, stream: 'stdout', length: 1_000_000 })).text;
     const hasPrinted = (id: string, line: string) =>
       eventually(`${line} is printed`, async () => (await output(id)).includes(`${line}\n`));
+    const imported = async (source: string) => {
+      const result = await client.call('import_image', { registry_url: source });
+      if (result.status !== 'SUCCESS') throw new Error(result.error?.message);
+      return result;
+    };
     const containerOf = (id: string) => ours(daemon.api, `coppice.id=${id}`);
     const killEngine = async () => {
       process.kill(client.engine.pid, 'SIGKILL');
@@ -137,9 +142,10 @@ for (const { name, missing, start, survives } of kinds) {
     });
 
     it('an image that was there before: entry point, health check and volume of it lose nothing', async () => {
+      for (const odd of ['A/B', 'a:b:c', 'not-there'])
+        await assert.rejects(imported(`docker-daemon:${odd}`), /no name of an image|has no image/);
       const before = await theirs(daemon.api);
-      const adopted = await client.call('import_image', { registry_url: 'docker-daemon:mine' });
-      assert.equal(adopted.status, 'SUCCESS', adopted.error?.message);
+      const adopted = await imported('docker-daemon:mine');
       assert.match(adopted.hints.join(), /declares volumes \(\/data\)/);
       const id = await begin('echo kept > /data/f; sleep 1; echo $MINE', { image: adopted.image, disposable: false });
       const [running] = await eventually('it runs', async () => {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { PassThrough, type Readable, Transform, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
+import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { CoppiceError } from '../../protocol/errors.ts';
 import type { ImageConfig } from '../../protocol/schemas/images.ts';
@@ -34,7 +35,7 @@ export async function identifySource(source: ImageSource, images: Images): Promi
     case 'oci':
       return source.image.digest;
     case 'docker-daemon': {
-      const found = await images.find(source.reference);
+      const found = await inDaemon(source.reference, images);
       return found && withAlgorithm(found.Id);
     }
   }
@@ -256,9 +257,26 @@ async function writeEntry(
   await promise;
 }
 
+/** The daemon knows best what may be a name. */
+async function inDaemon(reference: string, images: Images): Promise<Docker.ImageInspectInfo | undefined> {
+  try {
+    return await images.find(reference);
+  } catch (error) {
+    const { statusCode, json } = error as { statusCode?: number; json?: { message?: string } };
+    const said = json?.message ?? String(error);
+    // Podman calls it a failure of its own.
+    if (statusCode !== 400 && !said.includes('normalizing image')) throw error;
+    const name = JSON.stringify(reference.length > 100 ? `${reference.slice(0, 100)}…` : reference);
+    const reason = /(invalid (reference )?format|repository name).*$/s.exec(said)?.[0] ?? 'the daemon does not take it';
+    throw new CoppiceError('invalid_input', `docker-daemon: ${name} is no name of an image: ${reason}`, {
+      field: 'registry_url',
+    });
+  }
+}
+
 /** An image that is in the daemon already: it gets one more name and is otherwise left as it is. */
 async function adopt(reference: string, options: ImportOptions, place: ImportPlace): Promise<ImportedImage> {
-  const found = await place.images.find(reference);
+  const found = await inDaemon(reference, place.images);
   if (!found)
     throw new CoppiceError('import_failed', `the daemon has no image ${reference}`, {
       field: 'registry_url',
