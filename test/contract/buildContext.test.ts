@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import Docker from 'dockerode';
+import { buildFolder } from '../harness/buildFolder.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { testRuntime } from '../harness/testRuntime.ts';
 
@@ -12,14 +13,9 @@ import { testRuntime } from '../harness/testRuntime.ts';
 let engine: TestEngine;
 let base: string;
 let api: Docker;
-let folders = 0;
 
 function context(files: Readonly<Record<string, string>>): string {
-  const folder = engine.folder.join(`context-${++folders}`);
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
-    writeFileSync(path.join(folder, name), text);
-  }
+  const folder = buildFolder(engine, files);
   chmodSync(path.join(folder, 'src/a.txt'), 0o751);
   symlinkSync('../b.md', path.join(folder, 'src/link.md'));
   symlinkSync('/etc', path.join(folder, 'outward'));
