@@ -124,7 +124,9 @@ const ours = (row: Row): readonly Line[] => row.lines.filter(isMeasured).filter(
 
 function ratio(row: Row, reference: Line | undefined, line: Line): string {
   if (!reference) return '';
-  return line === reference ? '1' : `${figure(timesBetter(row.unit, reference, line))} ×`;
+  if (line === reference) return '1';
+  // The difference of two runs may be less than nothing, of which there is no multiple.
+  return line.p50 > 0 ? `${figure(timesBetter(row.unit, reference, line))} ×` : '–';
 }
 
 function figure(value: number): string {

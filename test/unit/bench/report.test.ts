@@ -45,6 +45,11 @@ test('the table has a line for each row, with scaled goals, ratios and what hold
   assert.match(toMarkdown(reportOf([row], [])), /≥ 10 × docker ✓ when measured again/);
 });
 
+test('of less than nothing there is no ratio', () => {
+  const lines = [lineOf('ours', 'ours', 'some', [3]), lineOf('other', 'ours', 'some', [-2])];
+  assert.match(rowText({ ...row, lines, goals: [] }), /– +-2\.00/);
+});
+
 test('a group that failed is no success', () => {
   const text = toText({ ...reportOf([]), failures: ['editor, it failed'] });
   assert.match(text, /Not measured: editor, it failed/);
