@@ -5,12 +5,14 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { EngineClient } from '../../src/client/engineClient.ts';
+import { CoppiceError } from '../../src/protocol/errors.ts';
 import type { OperationResult } from '../../src/protocol/schemas/operations.ts';
 import { makeBusyboxRootfs } from '../harness/busyboxRootfs.ts';
 import { CoppiceHome } from '../harness/coppiceHome.ts';
 import { DockerDaemon } from '../harness/docker.ts';
 import { eventually } from '../harness/eventually.ts';
 import { PodmanService } from '../harness/podman.ts';
+import { commandOf, processesNaming } from '../harness/processes.ts';
 import { TemporaryFolder } from '../harness/temporaryFolder.ts';
 
 // What happened is asked of the daemon, never of Coppice's own records.
@@ -186,6 +188,20 @@ for (const { name, missing, start, survives } of kinds) {
       await nothingLeft();
     });
 
+    it('killed and started again: a process in a sandbox is cut off, and does not go on unheard', async () => {
+      const { sandbox_id } = await client.call('create_sandbox', { image, network: 'none', detached: true });
+      const { process_id } = await client.call('exec', { sandbox_id, command: ['sleep', '4711'] });
+      const sleeping = () => processesNaming(daemon.folder).filter(pid => commandOf(pid) === 'sleep 4711');
+      await eventually('it runs', () => sleeping().length === 1);
+      await daemon.kill();
+      await daemon.restart();
+      const { code } = await failure(client.call('wait_process', { process_id }));
+      assert.equal(code, 'interrupted');
+      assert.deepEqual(sleeping(), []);
+      await client.call('stop_sandbox', { sandbox_id }).catch(error => assert.equal(error.code, 'conflict'));
+      await nothingLeft();
+    });
+
     it('is found again: runs, images and files', async () => {
       await holds(client, image, '/etc/group', 'root:x:0:\nnogroup:x:65534:\n');
       assert.equal((await ended(await begin('echo hi'))).status, 'SUCCESS');
@@ -254,6 +270,16 @@ for (const { name, missing, start, survives } of kinds) {
       assert.deepEqual(await thingsIn(daemon.api), beforehand);
     });
   });
+}
+
+/** Of what must not succeed. */
+async function failure(asked: Promise<unknown>): Promise<CoppiceError> {
+  const error = await asked.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  assert.ok(error instanceof CoppiceError, `it failed with ${error}`);
+  return error;
 }
 
 interface Things {

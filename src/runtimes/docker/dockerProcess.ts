@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import { CoppiceError, toWireError } from '../../protocol/errors.ts';
+import { CoppiceError } from '../../protocol/errors.ts';
 import type { StreamName } from '../../protocol/events.ts';
 import type { ProcessExit, ProcessSpec, RuntimeProcess } from '../runtime.ts';
 import { attached } from './attach.ts';
@@ -9,7 +9,7 @@ import { Output } from './output.ts';
 import { signalName, signalNumber } from './signals.ts';
 
 /** What both kinds of processes have in common: output, input, listeners, an end. */
-abstract class AttachedProcess implements RuntimeProcess {
+export abstract class AttachedProcess implements RuntimeProcess {
   readonly id: string;
   readonly exited: Promise<ProcessExit>;
   readonly #end = Promise.withResolvers<ProcessExit>();
@@ -206,136 +206,19 @@ async function stateOf(container: Docker.Container): Promise<Docker.ContainerIns
   }
 }
 
+export const isRunning = (container: Docker.Container): Promise<boolean> =>
+  stateOf(container).then(
+    ({ Running }) => Running,
+    () => false,
+  );
+
 /** From its first byte: what is in the spool already is passed over. */
 async function logsOf(container: Docker.Container): Promise<Duplex> {
   return (await container.logs({ stdout: true, stderr: true, follow: true })) as unknown as Duplex;
 }
 
-export interface ExecParts {
-  readonly id: string;
-  readonly sandbox: string;
-  readonly container: Docker.Container;
-  readonly spec: ProcessSpec;
-  /** Sends a signal to what carries this word in its environment; answers whether it met any. */
-  readonly signal: (number: number, word: string, user: string | undefined) => Promise<boolean>;
-  readonly understood: (error: unknown) => Promise<unknown>;
-}
-
-const firstLookMs = 40;
-const lastLookMs = 1_000;
-
-/** One more process in a living container. The daemon has no way to signal one: a program of ours does it from inside. */
-export class ExecProcess extends AttachedProcess {
-  readonly #parts: ExecParts;
-  #exec: Docker.Exec | undefined;
-
-  constructor(parts: ExecParts) {
-    super(parts.id);
-    this.#parts = parts;
-  }
-
-  get #word(): string {
-    return `COPPICE_PROCESS=${this.id}`;
-  }
-
-  async start(): Promise<void> {
-    const { container, spec } = this.#parts;
-    const output = this.output(spec);
-    const hasInput = spec.stdin.kind !== 'none';
-    try {
-      this.#exec = await container.exec({
-        Cmd: [...spec.args],
-        Env: [...Object.entries(spec.env).map(([name, value]) => `${name}=${value}`), this.#word],
-        WorkingDir: spec.cwd,
-        ...(spec.user === undefined ? {} : { User: spec.user }),
-        AttachStdin: hasInput,
-        AttachStdout: true,
-        AttachStderr: true,
-        Tty: spec.tty !== undefined,
-      });
-      const stream = (await this.#exec.start({ hijack: true, stdin: hasInput, Tty: spec.tty !== undefined })) as Duplex;
-      output.drain(stream);
-      if (hasInput) this.input = stream;
-      this.settle(this.#end(this.#exec, stream, output));
-      if (spec.tty) await this.resize(spec.tty.cols, spec.tty.rows).catch(() => undefined);
-      if (spec.stdin.kind === 'bytes') stream.end(spec.stdin.bytes);
-    } catch (error) {
-      output.close();
-      throw startError(await this.#parts.understood(error), container, spec);
-    }
-  }
-
-  /** Its stream ends with the last process that holds it; whether it has ended itself is looked for. */
-  async #end(exec: Docker.Exec, stream: Duplex, output: Output): Promise<ProcessExit> {
-    let closed = false;
-    const closing = new Promise<void>(resolve => {
-      const end = () => {
-        closed = true;
-        resolve();
-      };
-      stream.once('end', end);
-      stream.once('close', end);
-    });
-    let info: Docker.ExecInspectInfo;
-    for (let wait = firstLookMs; ; wait = Math.min(lastLookMs, wait * 1.5)) {
-      await (closed ? pause(5) : Promise.race([closing, pause(wait, undefined, { ref: false })]));
-      info = await this.#look(exec);
-      if (!info.Running) break;
-    }
-    const written = await output.finish();
-    const exitCode = info.ExitCode ?? 137;
-    if ((exitCode === 126 || exitCode === 127) && !info.Pid) throw this.#notStarted();
-    return {
-      exitCode,
-      signal: signalName(exitCode),
-      oom: false,
-      resources: { cpuMs: null, maxRss: null },
-      output: written,
-    };
-  }
-
-  /** A container that is gone took its processes with it. */
-  async #look(exec: Docker.Exec): Promise<Docker.ExecInspectInfo> {
-    try {
-      return await exec.inspect();
-    } catch (error) {
-      const understood = await this.#parts.understood(error);
-      if ((understood as { statusCode?: number }).statusCode === 404)
-        return { Running: false, ExitCode: 137, Pid: 1 } as Docker.ExecInspectInfo;
-      throw new CoppiceError(
-        'interrupted',
-        `what became of the process cannot be told: ${toWireError(understood).message}`,
-        {
-          fix: 'Run it again.',
-        },
-      );
-    }
-  }
-
-  #notStarted(): CoppiceError {
-    return new CoppiceError(
-      'command_not_started',
-      `the command ${JSON.stringify(this.#parts.spec.args[0])} of ${this.#parts.sandbox} could not be started`,
-      { fix: 'Check that program, user and folder exist in the image, and that the program is executable.' },
-    );
-  }
-
-  /** One that is being started may not have its environment yet. */
-  async kill(signal: string): Promise<void> {
-    const number = signalNumber(signal);
-    for (let attempt = 0; attempt < 10 && !this.over; attempt++) {
-      if (await this.#parts.signal(number, this.#word, this.#parts.spec.user)) return;
-      await pause(50);
-    }
-  }
-
-  async resize(cols: number, rows: number): Promise<void> {
-    if (this.#parts.spec.tty && this.#exec) await unlessOver(this.#exec.resize({ w: cols, h: rows }));
-  }
-}
-
 /** A process may end between the look at it and what is asked of it. Podman says 201 where Docker says 200. */
-async function unlessOver(asked: Promise<unknown>): Promise<void> {
+export async function unlessOver(asked: Promise<unknown>): Promise<void> {
   try {
     await asked;
   } catch (error) {

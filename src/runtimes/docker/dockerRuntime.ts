@@ -241,6 +241,7 @@ export class DockerRuntime implements Runtime {
       env: spec.main?.env ?? {},
       hasTools,
       notes: [],
+      back: () => this.#back(),
       remove: () => this.#removeBehind(container, () => network.release(false)),
     });
   }

@@ -6,7 +6,8 @@ import type { ProcessSpec, RuntimeProcess, RuntimeSandbox, SandboxFiles } from '
 import type { Connection } from './connect/connection.ts';
 import { readFrom, writeTo } from './containerFiles.ts';
 import { containerFolders } from './containerFolders.ts';
-import { ExecProcess, type MainProcess } from './dockerProcess.ts';
+import type { MainProcess } from './dockerProcess.ts';
+import { ExecProcess } from './execProcess.ts';
 import type { DockerImageData, Images, MadeImage } from './images.ts';
 import { runInside } from './insideProgram.ts';
 
@@ -22,6 +23,8 @@ export interface DockerSandboxParts {
   readonly env: Readonly<Record<string, string>>;
   readonly hasTools: boolean;
   readonly notes: readonly string[];
+  /** Resolves when the daemon can be asked again, rejects when it stays away. */
+  readonly back: () => Promise<unknown>;
   /** Takes the container away, now or behind. */
   readonly remove: () => void;
 }
@@ -58,6 +61,7 @@ export class DockerSandbox implements RuntimeSandbox {
       spec,
       signal: (number, word, user) => this.#signal(number, word, user),
       understood: error => connection.understood(error),
+      back: this.#parts.back,
     });
     await process.start();
     return process;
