@@ -117,7 +117,7 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     log.info(`stopping: ${reason}`);
     // Whatever hangs, a second later nothing is lost by going: the store is transactional and the host dies with us.
     setTimeout(() => process.exit(0), 10_000).unref();
-    await server.close();
+    await server.close(lock.isInPlace());
     await engine.close();
     if (wiped) removeHome(home, lock);
     else lock.release();
@@ -151,7 +151,7 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
 
   // Deleted under it, there is nothing left to serve, and nobody could reach it to say so.
   setInterval(() => {
-    if (!existsSync(home)) void shutDown('its home is gone');
+    if (!lock.isInPlace()) void shutDown('its home is gone');
   }, HOME_CHECK_MS).unref();
 
   engine.recover();

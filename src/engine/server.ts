@@ -98,8 +98,9 @@ export class Server {
     return count;
   }
 
-  async close(): Promise<void> {
-    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()));
+  /** Node deletes a socket that it closes by its name: where that is another engine's by now, only the connections are closed. */
+  async close(isOurs = true): Promise<void> {
+    const closed = isOurs && new Promise<void>(resolve => this.#server.close(() => resolve()));
     for (const connection of this.#connections) connection.close();
     await closed;
   }

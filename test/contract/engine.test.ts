@@ -98,6 +98,21 @@ describe('its end', () => {
     client.close();
   });
 
+  test('a home that was deleted and made anew is the new engine’s: the old one goes and leaves it alone', async () => {
+    await using home = new CoppiceHome();
+    const old = await home.connect();
+    rmSync(home.path, { recursive: true });
+    mkdirSync(home.path, { mode: 0o700 });
+    const client = await home.connect();
+    assert.notEqual(client.engine.pid, old.engine.pid);
+    await eventually('the old engine stopped', () => !isRunning(old.engine.pid));
+    client.close();
+    old.close();
+    const again = await home.connect();
+    assert.equal(again.engine.pid, client.engine.pid);
+    again.close();
+  });
+
   test('it does not stop while operations run, unless it must', async () => {
     const others = othersProcesses();
     await using engine = await startEngine();
