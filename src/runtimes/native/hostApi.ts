@@ -97,7 +97,7 @@ export const selfTestRequest = new RequestType<
   unknown
 >('selfTest');
 
-export const importHostRequest = new RequestType<{ readonly uuid: string }, ImportedImage, unknown>('import/host');
+export const importHostRequest = new RequestType<Record<string, never>, ImportedImage, unknown>('import/host');
 /** The rootfs's tar, as it is on disk, comes over the stream of that name. */
 export const importRootfsRequest = new RequestType<
   { readonly uuid: string; readonly stream: string; readonly total: number | null },

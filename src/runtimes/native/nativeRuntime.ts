@@ -95,7 +95,7 @@ export class NativeRuntime implements Runtime {
     const host = await this.#host();
     using _progress = host.onProgress(options.uuid, options.progress);
     if (source.kind === 'host') {
-      const imported = await host.ask(api.importHostRequest, { uuid: options.uuid }, options.signal);
+      const imported = await host.ask(api.importHostRequest, {}, options.signal);
       // As `identify` sees it: inside, mounts below the machine's folders have other inodes.
       return { ...imported, digest: hostFingerprint(machineFolders(this.#options.home)) };
     }

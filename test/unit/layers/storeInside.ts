@@ -84,8 +84,8 @@ export class StoreInside {
     return { uuid, data: made.data };
   }
 
-  async host(): Promise<RuntimeImage> {
-    return { uuid: 'host', data: (await this.store.importHost('host')).data };
+  host(): RuntimeImage {
+    return { uuid: 'host', data: this.store.importHost().data };
   }
 
   /** Looks at an image through a mount of its own. */

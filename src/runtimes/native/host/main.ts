@@ -120,7 +120,7 @@ async function main(): Promise<void> {
     await Promise.all([layersPath, metaPath, runsPath, stagingPath, inboxPath].map(emptyFolder));
     return null;
   });
-  on(api.importHostRequest, ({ uuid }) => layers.importHost(uuid));
+  on(api.importHostRequest, () => layers.importHost());
   answerImports(connection, on, imports, streams);
   answerExports(on, new Exports({ store: layers, overlays: mounts, scratch: scratchPath }), streams);
   answerFiles(on, views, streams);

@@ -64,7 +64,7 @@ export class Sandboxes {
   /** The same on the machine's own folders: what stands in the way, in a line. */
   async hostRefused(): Promise<string | null> {
     try {
-      const { data } = await this.#tools.layers.importHost('');
+      const { data } = this.#tools.layers.importHost();
       await this.#starts(data as ImageData);
       return null;
     } catch (error) {

@@ -5,17 +5,16 @@ import * as path from 'node:path';
 import { promisify } from 'node:util';
 import { CoppiceError } from '../../../../protocol/errors.ts';
 import type { ImportedImage, RuntimeImage } from '../../../runtime.ts';
-import { hostFingerprint, type MachineFolders, machineFolders } from '../../hostFingerprint.ts';
 import { Chains } from './chains.ts';
 import { hasChanges } from './changes.ts';
 import { flatten } from './flatten.ts';
 import { Holds } from './holds.ts';
 import { type ImageData, imageData } from './imageData.ts';
-import { copyReadable, mountsWithin } from './lockedFolders.ts';
+import { LaidStates } from './laidStates.ts';
+import { ensureStubs, MachineBase } from './machineBase.ts';
 import type { MountPlan, Overlays } from './mountPlan.ts';
-import { hostConfig } from './rootfsConfig.ts';
 import { type SharedAs, SharedLayers } from './sharedLayers.ts';
-import { hostStubs, makeStubs, rootfsStubs, stubsId } from './stubs.ts';
+import { rootfsStubs } from './stubs.ts';
 import { type SeenLinks, smallTreeSize, treeSize } from './treeSize.ts';
 
 export interface LayerStoreOptions {
@@ -66,8 +65,6 @@ const countedAtOnce = 100;
 const longChain = 48;
 /** How many of the newest layers are left as they are. */
 const keptLayers = 16;
-/** How many trees of directory states stay that nothing stands on. */
-const keptStates = 16;
 /** Mount options must fit in a page: no chain may get longer. */
 const tooLongChain = 96;
 /** Starting a process holds the host up: not while runs are being answered. */
@@ -76,29 +73,18 @@ const syncDelayMs = 100;
 /** The layers of all native images: immutable trees named by eight characters, and how to stack them. */
 export class LayerStore {
   readonly #options: LayerStoreOptions;
-  readonly #machine: MachineFolders;
-  /** Mounts that keep /usr from being shown. */
-  readonly #usrMounts: readonly string[];
-  /** The layer that stands for the machine's /etc where that cannot be shown itself. */
-  readonly #etcCopy: string | undefined;
-  readonly #hostStubs: string;
+  readonly #machine: MachineBase;
   readonly #rootfsStubs: string;
   /** Which of the machine's folders a layer has; it never changes. */
   readonly #topsOf = new Map<string, ReadonlySet<string>>();
-  #fingerprint: string | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
   readonly #chains: Chains;
   readonly #pins = new Map<string, number>();
   /** To be deleted as soon as nothing stands on them. */
   readonly #doomed = new Set<string>();
-  /** Those of directory states that runs were made with, least recently used first. */
-  readonly #states = new Set<string>();
-  /** The layer of the state that a state's differs from, by its own. */
-  readonly #over = new Map<string, string>();
-  /** What committed layers say was laid under them: the states that images stand on. By layer. */
-  readonly #laidUnder = new Map<string, readonly string[]>();
   /** Layers that were there when the host started. */
   readonly #found: ReadonlySet<string>;
+  readonly #states: LaidStates;
   /** Layers of images from outside, by digest. */
   readonly shared = new SharedLayers();
   readonly holds = new Holds();
@@ -114,33 +100,16 @@ export class LayerStore {
       fs.mkdirSync(folder, { recursive: true });
     for (const name of fs.readdirSync(options.staging)) this.#dropLater(this.#staged(name));
     this.#found = new Set(fs.readdirSync(options.layers));
+    this.#states = new LaidStates(this.#found);
     this.#chains = new Chains(options.meta);
-    const machine = machineFolders(options.home);
-    const locked = mountsWithin(machine.folders, fs.readFileSync('/proc/self/mountinfo', 'utf8'));
-    // /etc is small enough for a copy. Without /usr there is no host image; of the others it shows what it can.
-    const shown = machine.folders.filter(name => name === 'etc' || name === 'usr' || !locked.has(name));
-    this.#machine = { ...machine, folders: shown };
-    this.#usrMounts = locked.get('usr') ?? [];
-    this.#etcCopy = locked.has('etc') ? this.#ensureEtcCopy() : undefined;
     this.#learnLayers();
-    this.#hostStubs = this.#ensureStubs(hostStubs(this.#machine));
-    this.#rootfsStubs = this.#ensureStubs(rootfsStubs());
+    const ensure = this.#ensure.bind(this);
+    this.#machine = new MachineBase(options.home, ensure);
+    this.#rootfsStubs = ensureStubs(rootfsStubs(), ensure);
   }
 
-  async importHost(_uuid: string): Promise<ImportedImage> {
-    if (!this.#machine.folders.includes('usr')) {
-      throw new CoppiceError('unsupported', `host: would show Coppice's own folder ${this.#options.home}`, {
-        fix: 'Move COPPICE_HOME out of the system folders, or import a rootfs.',
-      });
-    }
-    if (this.#usrMounts.length > 0) {
-      throw new CoppiceError('unsupported', `host: cannot show /usr: ${this.#usrMounts.join(', ')} is mounted in it`, {
-        fix: 'Import a rootfs instead, run the engine as root, or start this container without mounts below /usr.',
-      });
-    }
-    this.#fingerprint = this.identifyHost();
-    const data: ImageData = { layers: [], laid: [], host: true };
-    return { data, config: hostConfig(), size: 0, digest: this.#fingerprint };
+  importHost(): ImportedImage {
+    return this.#machine.importHost();
   }
 
   /** An empty folder that becomes a layer. */
@@ -177,7 +146,7 @@ export class LayerStore {
   }
 
   identifyHost(): string {
-    return hostFingerprint(this.#machine);
+    return this.#machine.identify();
   }
 
   /** How to mount an image. Nothing is mounted or made by asking. */
@@ -204,16 +173,15 @@ export class LayerStore {
   plan(image: ImageData): MountPlan {
     const layers = this.resolve(image).layers;
     for (const id of layers) this.#mustExist(id);
-    const stubs = image.host ? this.#hostStubs : this.#rootfsStubs;
-    const lowerRoot = [...layers, stubs].map(id => this.#layer(id));
+    const all = [...layers, image.host ? this.#machine.stubs : this.#rootfsStubs];
+    const lowerRoot = all.map(id => this.#layer(id));
     if (!image.host) return { lowerRoot, tops: [] };
-    const tops = this.#machine.folders.map(name => ({
-      name,
-      lower: [
-        ...[...layers, stubs].filter(id => this.#tops(id).has(name)).map(id => path.join(this.#layer(id), name)),
-        name === 'etc' && this.#etcCopy !== undefined ? path.join(this.#layer(this.#etcCopy), name) : `/${name}`,
-      ],
-    }));
+    const tops = this.#machine.folders.map(name => {
+      const copy = this.#machine.copyOf(name);
+      const having = [...all.filter(id => this.#tops(id).has(name)), ...(copy === undefined ? [] : [copy])];
+      const folders = having.map(id => path.join(this.#layer(id), name));
+      return { name, lower: copy === undefined ? [...folders, `/${name}`] : folders };
+    });
     return { lowerRoot, tops };
   }
 
@@ -250,7 +218,7 @@ export class LayerStore {
 
   /** Its layers stay until the answer is called: a living sandbox stands on them. */
   pin(image: RuntimeImage): () => void {
-    const layers = this.#withGrounds(this.resolve(imageData(image)).layers);
+    const layers = this.#states.withGrounds(this.resolve(imageData(image)).layers);
     for (const id of layers) this.#pins.set(id, (this.#pins.get(id) ?? 0) + 1);
     let pinned = true;
     return () => {
@@ -267,7 +235,7 @@ export class LayerStore {
       return;
     }
     // Laid anew it may itself be no more than a difference: another folder came to the same state.
-    if (over !== undefined && (!this.has(over) || this.#over.has(over))) {
+    if (over !== undefined && (!this.has(over) || this.#states.isDifference(over))) {
       this.#dropLater(folder);
       throw new CoppiceError('state_not_found', `the tree that ${state} lies over is gone`, { data: { layer: over } });
     }
@@ -295,21 +263,14 @@ export class LayerStore {
       this.#delete([id]);
       return undefined;
     }
-    for (const layer of layers) {
-      this.#states.delete(layer);
-      this.#states.add(layer);
-    }
+    this.#states.use(layers);
     return layers;
   }
 
   /** Trees of states that no image stands on and no run has any more, but for the last few: the next run is likely of one. */
   forgetStates(): void {
-    if (this.#states.size <= keptStates) return;
-    const kept = [...this.#states].slice(-keptStates);
-    const held = new Set(this.#withGrounds([...kept, ...[...this.#laidUnder.values()].flat()]));
-    const free = [...this.#states].slice(0, -keptStates).filter(id => !held.has(id) && !this.#pins.has(id));
-    for (const id of free) this.#states.delete(id);
-    if (free.length > 0) this.#delete(free);
+    const idle = this.#states.idle(id => this.#pins.has(id));
+    if (idle.length > 0) this.#delete(idle);
   }
 
   /** Deletes what none of the others needs; answers the bytes that become free. */
@@ -348,25 +309,14 @@ export class LayerStore {
   }
 
   #needed(images: readonly RuntimeImage[]): Set<string> {
-    const needed = new Set([this.#hostStubs, this.#rootfsStubs, ...(this.#etcCopy ? [this.#etcCopy] : [])]);
+    const needed = new Set([this.#rootfsStubs, ...this.#machine.layers]);
     for (const image of images) for (const id of this.resolve(imageData(image)).layers) needed.add(id);
     for (const id of this.holds.layers()) needed.add(id);
-    return new Set(this.#withGrounds([...needed]));
-  }
-
-  /** A layer that holds a state's difference is nothing without the one that it lies over, also where a chain has that merged. */
-  #withGrounds(layers: readonly string[]): readonly string[] {
-    return [...new Set(layers.flatMap(id => [id, this.#over.get(id) ?? id]))];
-  }
-
-  /** What was kept since the host started stands on them, except for what is going too: the engine may not know of it yet. */
-  #newlyLaidUnder(going: readonly string[]): ReadonlySet<string> {
-    const kept = [...this.#laidUnder].filter(([id]) => !this.#found.has(id) && !going.includes(id));
-    return new Set(kept.flatMap(([, laid]) => laid));
+    return new Set(this.#states.withGrounds([...needed]));
   }
 
   #goneOf(layers: readonly string[]): string[] {
-    const laid = this.#newlyLaidUnder(layers);
+    const laid = this.#states.newlyLaidUnder(layers);
     return layers.filter(id => !this.holds.has(id) && !laid.has(id));
   }
 
@@ -388,9 +338,7 @@ export class LayerStore {
     for (const id of layers) {
       this.#chains.forget(id);
       this.#topsOf.delete(id);
-      this.#laidUnder.delete(id);
-      this.#states.delete(id);
-      this.#over.delete(id);
+      this.#states.forget(id);
       this.#unsynced.delete(id);
       fs.rmSync(path.join(this.#options.meta, `${id}.json`), { force: true });
       this.#dropLater(this.#layer(id));
@@ -401,7 +349,8 @@ export class LayerStore {
     const rest = (this.#pins.get(id) ?? 1) - 1;
     if (rest > 0) this.#pins.set(id, rest);
     else this.#pins.delete(id);
-    if (rest === 0 && this.#doomed.delete(id) && !this.#newlyLaidUnder([...this.#doomed]).has(id)) this.#delete([id]);
+    if (rest > 0 || !this.#doomed.delete(id)) return;
+    if (!this.#states.newlyLaidUnder([...this.#doomed]).has(id)) this.#delete([id]);
   }
 
   /** Merging happens behind, unless the chain has come near to what a mount can take. */
@@ -476,26 +425,13 @@ export class LayerStore {
     }
   }
 
-  #ensureStubs(stubs: ReturnType<typeof rootfsStubs>): string {
-    const id = stubsId(stubs);
-    if (!fs.existsSync(this.#layer(id))) {
-      const half = fs.mkdtempSync(path.join(this.#options.staging, 'stubs-'));
-      fs.chmodSync(half, 0o755);
-      makeStubs(half, stubs);
-      fs.renameSync(half, this.#layer(id));
-    }
-    return id;
-  }
-
-  #ensureEtcCopy(): string {
-    const digest = crypto.createHash('sha256').update(this.identifyHost()).digest();
-    const id = `e${digest.readBigUInt64BE().toString(36).padStart(13, '0').slice(-7)}`;
-    if (!fs.existsSync(this.#layer(id))) {
-      const half = fs.mkdtempSync(path.join(this.#options.staging, 'etc-'));
-      fs.chmodSync(half, 0o755);
-      copyReadable('etc', half);
-      fs.renameSync(half, this.#layer(id));
-    }
+  /** A layer that is what its name says, made where it is not there. */
+  #ensure(id: string, make: (folder: string) => void): string {
+    if (fs.existsSync(this.#layer(id))) return id;
+    const half = fs.mkdtempSync(this.#staged('made-'));
+    fs.chmodSync(half, 0o755);
+    make(half);
+    fs.renameSync(half, this.#layer(id));
     return id;
   }
 
@@ -519,27 +455,21 @@ export class LayerStore {
   }
 
   #writeMeta(id: string, made: MadeBy): void {
-    const fingerprint = made.host ? (this.#fingerprint ?? null) : null;
+    const fingerprint = made.host ? this.#machine.fingerprint : null;
     const meta: LayerMeta = { ...made, fingerprint, created: new Date().toISOString() };
     const half = this.#staged(`${id}.json`);
     fs.writeFileSync(half, `${JSON.stringify(meta)}\n`);
     fs.renameSync(half, path.join(this.#options.meta, `${id}.json`));
-    this.#learn(id, made);
+    this.#states.learn(id, made);
   }
 
   #learnLayers(): void {
     for (const name of fs.readdirSync(this.#options.meta).filter(name => /^[a-z0-9]{8}\.json$/.test(name))) {
       const id = name.slice(0, 8);
       const { shared, ...made } = this.#readMeta(id) ?? {};
-      this.#learn(id, made);
+      this.#states.learn(id, made);
       if (shared !== undefined && this.has(id)) this.shared.learn({ ...shared, id });
     }
-  }
-
-  #learn(id: string, { laid = [], over }: Partial<MadeBy>): void {
-    if (laid.length > 0) this.#laidUnder.set(id, laid);
-    if (over === undefined) this.#over.delete(id);
-    else this.#over.set(id, over);
   }
 
   /** A power cut may leave one empty: what it said is lost, the layer is not. */
