@@ -37,7 +37,12 @@ export async function runHostTests(asked: HostRun): Promise<readonly TestResult[
   const workspace = makeWorkspace(copyFolder(asked.folder, temporary), temporary);
   const results = temporary.join('results.json');
   const place = path.join(asked.extension, '.cache', `host-tests-${process.pid}`);
-  parts.defer(() => rmSync(place, { recursive: true, force: true }));
+  const clear = () => rmSync(place, { recursive: true, force: true });
+  process.once('exit', clear);
+  parts.defer(() => {
+    process.off('exit', clear);
+    clear();
+  });
   const bundles = await bundle(asked, place);
   const tests: HostTests = { files: bundles.files, grep: asked.grep, results };
   writeUserSettings(temporary.join('data'), calmSettings);
