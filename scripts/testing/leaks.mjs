@@ -12,7 +12,7 @@ const PATIENCE_MS = 5_000;
  */
 export async function clearLeaks(folder, temporary) {
   const processes = await remainingProcesses(folder);
-  for (const { pid } of processes) process.kill(pid, 'SIGKILL');
+  for (const { pid } of processes) end(pid);
   const mounts = mountsBelow(folder);
   for (const mount of mounts) spawnSync('umount', ['--lazy', mount], { stdio: 'inherit' });
   const files = readdirSync(temporary);
@@ -22,6 +22,15 @@ export async function clearLeaks(folder, temporary) {
     ...mounts.map(mount => `mount: ${mount}`),
     ...files.map(file => `file: ${file}`),
   ];
+}
+
+function end(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It ended by itself meanwhile.
+    if (error.code !== 'ESRCH') throw error;
+  }
 }
 
 /** An engine that was told to stop needs a moment to go. */

@@ -198,6 +198,7 @@ describe('what keeps a daemon from being used, told apart', () => {
       'ftp://host',
       'ssh://-oProxyCommand=x',
       'tcp://h:1/path',
+      'ssh://me@h/path',
       'a b',
     ])
       assert.match(trouble(host, surroundings(folder.path)).reason, /COPPICE_DOCKER_HOST is no address of a daemon/);
@@ -224,8 +225,15 @@ describe('the way to a daemon', () => {
     );
     const tls = writeContext(home, 'far', { Host: 'tcp://far:2376' });
     assert.deepEqual(found(undefined, surroundings(home, env)), ['tcp://far:2376 by the docker context far']);
+    // Whatever cannot be read must not make it plain text.
+    mkdirSync(path.join(tls, 'ca.pem'));
+    assert.match(trouble(undefined, surroundings(home, env)).reason, /ca\.pem cannot be read: EISDIR/);
+    rmSync(path.join(tls, 'ca.pem'), { recursive: true });
     writeFileSync(path.join(tls, 'ca.pem'), 'authority');
     assert.deepEqual(found(undefined, surroundings(home, env)), ['tcp://far:2376 by the docker context far with TLS']);
+    writeFileSync(path.join(tls, 'key.pem'), 'key');
+    assert.match(trouble(undefined, surroundings(home, env)).reason, /of cert\.pem and key\.pem there is only one/);
+    rmSync(path.join(tls, 'key.pem'));
     const said = { ...env, DOCKER_HOST: 'ssh://me@far' };
     assert.deepEqual(found(undefined, surroundings(home, said)), ['ssh://me@far by DOCKER_HOST']);
     assert.deepEqual(found('near:2375', surroundings(home, said)), ['tcp://near:2375 by COPPICE_DOCKER_HOST']);

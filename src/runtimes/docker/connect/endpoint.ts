@@ -90,8 +90,9 @@ function isAddress(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol, hostname, username, password, pathname } = new URL(url);
   if (hostname === '' || password !== '' || hostname.startsWith('-')) return false;
+  if (!['', '/'].includes(pathname)) return false;
   if (protocol === 'ssh:') return !username.startsWith('-');
-  return ['tcp:', 'http:', 'https:'].includes(protocol) && username === '' && ['', '/'].includes(pathname);
+  return ['tcp:', 'http:', 'https:'].includes(protocol) && username === '';
 }
 
 export function usualSockets({ env, home, platform }: Surroundings): readonly string[] {
@@ -136,6 +137,7 @@ function contextEndpoint(folder: string, name: string): Endpoint | Obstacle {
       fix: 'Correct it by `docker context update`, or choose another by `docker context use`.',
     };
   const tls = readTls(path.join(folder, 'contexts', 'tls', hash, 'docker'), docker.SkipTLSVerify !== true);
+  if ('reason' in tls) return tls;
   const secure = tls.ca !== undefined || tls.cert !== undefined || !tls.verify;
   return { url: docker.Host, from: `the docker context ${name}`, tls: secure ? tls : undefined };
 }
@@ -145,28 +147,31 @@ function tlsOf(env: Surroundings['env'], home: string, url: string): Tls | Obsta
   if (!/^(tcp|https):/.test(url) || (!env.DOCKER_TLS_VERIFY && !env.DOCKER_TLS)) return undefined;
   const folder = env.DOCKER_CERT_PATH || env.DOCKER_CONFIG || path.join(home, '.docker');
   const tls = readTls(folder, Boolean(env.DOCKER_TLS_VERIFY));
+  if ('reason' in tls) return tls;
   if (tls.verify && tls.ca === undefined)
     return {
       reason: `DOCKER_TLS_VERIFY is set, and there is no ca.pem to be read in ${folder}`,
       fix: 'Set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem.',
     };
-  if ((tls.cert === undefined) !== (tls.key === undefined))
-    return {
-      reason: `of cert.pem and key.pem there is only one to be read in ${folder}`,
-      fix: 'Set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem.',
-    };
   return tls;
 }
 
-function readTls(folder: string, verify: boolean): Tls {
-  const read = (name: string) => {
+/** What is not there is not meant to be used. What is there and cannot be used must not make it plain text. */
+function readTls(folder: string, verify: boolean): Tls | Obstacle {
+  const fix = `Let ${folder} have ca.pem, cert.pem and key.pem that you may read.`;
+  const found: { [name: string]: string } = {};
+  for (const name of ['ca.pem', 'cert.pem', 'key.pem']) {
     try {
-      return readFileSync(path.join(folder, name), 'utf8');
-    } catch {
-      return undefined; // Not there, or not for this user: whoever needs it says so.
+      found[name] = readFileSync(path.join(folder, name), 'utf8');
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' && code !== 'ENOTDIR') return { reason: `${folder}/${name} cannot be read: ${code}`, fix };
     }
-  };
-  return { ca: read('ca.pem'), cert: read('cert.pem'), key: read('key.pem'), verify };
+  }
+  const { 'ca.pem': ca, 'cert.pem': cert, 'key.pem': key } = found;
+  if ((cert === undefined) !== (key === undefined))
+    return { reason: `of cert.pem and key.pem there is only one in ${folder}`, fix };
+  return { ca, cert, key, verify };
 }
 
 /** undefined: not there, or not to be read; whoever needs it says so in its own words. */
