@@ -117,10 +117,15 @@ async function serve(home: string, lock: EngineLock, log: Log): Promise<void> {
     log.info(`stopping: ${reason}`);
     // Whatever hangs, a second later nothing is lost by going: the store is transactional and the host dies with us.
     setTimeout(() => process.exit(0), 10_000).unref();
-    await server.close(lock.isInPlace());
-    await engine.close();
-    if (wiped) removeHome(home, lock);
-    else lock.release();
+    try {
+      await server.close(lock.isInPlace());
+      await engine.close();
+      if (wiped) removeHome(home, lock);
+      else lock.release();
+    } catch (error) {
+      // Whoever asked for the wiping may already have removed the home himself.
+      if (!wiped || (error as NodeJS.ErrnoException).code !== 'ENOENT') log.error('while stopping', error);
+    }
     process.exit(0);
   };
   const server = new Server({

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Docker from 'dockerode';
 import { startEngine } from '../harness/engine.ts';
+import { eventually } from '../harness/eventually.ts';
+import { isRunning } from '../harness/processes.ts';
 
 /** The shortest way through the docker runtime on a real daemon; the whole contract suite runs there with the soak tests. */
 test('an image, a run, what it kept, a sandbox, and nothing left in the daemon', async () => {
@@ -36,6 +38,7 @@ test('an image, a run, what it kept, a sandbox, and nothing left in the daemon',
     await client.call('remove_image', { image: kept.result_image });
     await client.call('wipe', { confirm: true });
     await client.closed;
+    await eventually('the engine is gone', () => !isRunning(client.engine.pid));
   }
   assert.deepEqual(await daemon.listContainers({ all: true }), []);
   assert.deepEqual(await daemon.listImages(), []);

@@ -12,7 +12,7 @@ import { CoppiceHome } from '../harness/coppiceHome.ts';
 import { DockerDaemon } from '../harness/docker.ts';
 import { eventually } from '../harness/eventually.ts';
 import { PodmanService } from '../harness/podman.ts';
-import { commandOf, processesNaming } from '../harness/processes.ts';
+import { commandOf, isRunning, processesNaming } from '../harness/processes.ts';
 import { TemporaryFolder } from '../harness/temporaryFolder.ts';
 
 // What happened is asked of the daemon, never of Coppice's own records.
@@ -267,6 +267,7 @@ for (const { name, missing, start, survives } of kinds) {
       assert.ok((await ours(daemon.api)).length + (await daemon.api.listImages()).length > 2);
       await client.call('wipe', { confirm: true });
       await client.closed;
+      await eventually('the engine is gone', () => !isRunning(client.engine.pid));
       assert.deepEqual(await thingsIn(daemon.api), beforehand);
     });
   });
