@@ -18,6 +18,7 @@ const NOT_FOR_AGENTS: ReadonlySet<string> = new Set([
   'run.group',
   'run.labels',
   'list_operations.group',
+  'build.confined',
   ...['run', 'branch', 'checkout', 'rollback', 'branches', 'create_sandbox'].map(verb => `${verb}.workspace`),
 ]);
 

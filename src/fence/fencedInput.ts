@@ -28,6 +28,8 @@ export async function fencedInput(
     });
   }
   const input = withHostPaths(verb, given, fence);
+  // Only the engine knows the Dockerfile that is really built.
+  if (verb === 'build') input.confined = allowHostNetwork ? undefined : howToAllowNetwork;
   if (verb !== 'apply' || input.to !== undefined) return input;
   const { to } = await preview({ ...input, dry_run: true });
   return { ...input, to: fence.inside('to', to) };

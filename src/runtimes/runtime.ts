@@ -118,6 +118,8 @@ export interface BuildSpec {
   readonly images: ReadonlyMap<string, RuntimeImage>;
   readonly args: Readonly<Record<string, string>>;
   readonly noCache: boolean;
+  /** How a person allows that the daemon itself fetches something; undefined: it may. */
+  readonly confined: string | undefined;
   readonly spool: ProcessSpec['spool'];
   readonly signal: AbortSignal;
   readonly progress: ImportOptions['progress'];

@@ -44,7 +44,7 @@ export const imageVerbs: Verbs<ImageVerb> = {
     title: 'Build a Dockerfile',
     description:
       'Builds the Dockerfile of a folder into an image whose parent is the image it was built on. FROM takes names in a ' +
-      'registry (what is not here is imported), and images of Coppice: tag:NAME, branch:NAME or a UUID. Only the docker ' +
+      'registry (what is not here is imported first, also with wait:false), and images of Coppice: tag:NAME, branch:NAME or a UUID. Only the docker ' +
       'runtime builds; elsewhere use run with steps. A failure names step, command and exit code; read_output has all of ' +
       'it. build_args are no place for secrets.',
     annotations: { ...ADDS, openWorld: true },

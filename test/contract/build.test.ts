@@ -4,12 +4,13 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFile
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { EngineClient } from '../../src/client/engineClient.ts';
 import type { VerbInput, VerbResult } from '../../src/protocol/verbs.ts';
 import { buildFolder } from '../harness/buildFolder.ts';
 import { makeBusyboxRootfs } from '../harness/busyboxRootfs.ts';
 import { engineScript, repository } from '../harness/coppiceHome.ts';
+import { daemonApi } from '../harness/daemonApi.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { eventually } from '../harness/eventually.ts';
 import { OciLayout, tarOf } from '../harness/ociLayout.ts';
@@ -52,7 +53,7 @@ function command(words: readonly string[], env: Readonly<Record<string, string>>
 describe('a build', { skip: testRuntime === 'native' && 'the native runtime builds no Dockerfiles yet' }, () => {
   let api: Docker;
   before(async () => {
-    api = new Docker({ socketPath: process.env.COPPICE_DOCKER_HOST!.replace('unix://', '') });
+    api = daemonApi();
     engine = await startEngine();
     base = await engine.busybox('busy:1');
   });

@@ -3,8 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { buildFolder } from '../harness/buildFolder.ts';
+import { daemonApi } from '../harness/daemonApi.ts';
 import { startEngine, type TestEngine } from '../harness/engine.ts';
 import { testRuntime } from '../harness/testRuntime.ts';
 
@@ -57,7 +58,7 @@ describe('a build takes of a folder what Docker’s own command line takes', { s
     'everything, also the Dockerfile': '**\n!**/deep\n',
   };
   before(async () => {
-    api = new Docker({ socketPath: process.env.COPPICE_DOCKER_HOST!.replace('unix://', '') });
+    api = daemonApi();
     engine = await startEngine();
     base = await engine.busybox('busy:1');
   });

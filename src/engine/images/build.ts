@@ -5,6 +5,7 @@ import type { StepResult } from '../../protocol/schemas/operations.ts';
 import type { VerbRequest, VerbResult } from '../../protocol/verbs.ts';
 import { canonicalSource, parseReference, shortName } from '../../registry/reference.ts';
 import type { OutsideImage } from '../../runtimes/dockerfile/buildPlan.ts';
+import { reachOf, refuseReach } from '../../runtimes/dockerfile/reach.ts';
 import type { BuildEnd, Runtime } from '../../runtimes/runtime.ts';
 import type { Call } from '../call.ts';
 import type { Job, Operations, Outcome } from '../operations/operations.ts';
@@ -53,6 +54,8 @@ export class Build {
     const { operations } = this.#parts;
     const runtime = await this.#builder(request);
     const source = readBuildSource(request);
+    const reach = request.confined === undefined ? undefined : reachOf(source.plan);
+    if (reach) throw refuseReach(reach, request.confined!);
     const ours = await this.#oursOf(source.plan.outside, runtime, call);
     call.signal.throwIfAborted();
     const { base } = source.plan;
@@ -105,7 +108,10 @@ export class Build {
   async #oursOf(outside: readonly OutsideImage[], runtime: Runtime, call: Call): Promise<Map<string, ImageRecord>> {
     const ours = new Map<string, ImageRecord>();
     for (const image of outside) {
-      if (image.platform) continue;
+      if (image.platform) {
+        refuseUnnamed(image);
+        continue;
+      }
       const found = this.#known(image, runtime) ?? (await this.#brought(image, runtime, call));
       if (found) ours.set(image.name, found);
     }
@@ -134,9 +140,7 @@ export class Build {
 
   async #brought({ name, line }: OutsideImage, runtime: Runtime, call: Call): Promise<ImageRecord | undefined> {
     const { images, importImage } = this.#parts;
-    // Nothing but a name: what import_image also takes, as paths of this machine, is not for who wrote a Dockerfile.
-    const reference = referenceOf(name);
-    if (!reference) throw invalidInput('dockerfile', `line ${line}: ${name} is not the name of an image`);
+    refuseUnnamed({ name, line });
     const withScheme = name.includes('://');
     const id = withScheme ? undefined : await runtime.identify({ kind: 'docker-daemon', reference: name });
     if (id !== undefined) return images.byDigest(runtime.name, id)[0];
@@ -162,6 +166,7 @@ export class Build {
       images: new Map([...ours].map(([name, image]) => [name, toRuntimeImage(image)])),
       args: request.build_args,
       noCache: request.no_cache,
+      confined: request.confined,
       spool: this.#parts.spools.open(job.operation.id),
       signal: job.signal,
       progress: (message, done, total) =>
@@ -258,9 +263,14 @@ function stepResults({ steps, result }: BuildEnd, image: string | null): StepRes
 }
 
 /** Values of build arguments are often secret, though they should not be. */
-function recordedInput({ build_args, ...rest }: Request): Record<string, unknown> {
+function recordedInput({ build_args, confined: _, ...rest }: Request): Record<string, unknown> {
   const names = Object.keys(build_args);
   return { ...rest, ...(names.length > 0 ? { build_args: names } : {}) };
+}
+
+/** Nothing but a name: what import_image also takes, as paths of this machine, is not for who wrote a Dockerfile. */
+function refuseUnnamed({ name, line }: Pick<OutsideImage, 'name' | 'line'>): void {
+  if (!referenceOf(name)) throw invalidInput('dockerfile', `line ${line}: ${name} is not the name of an image`);
 }
 
 /** undefined: it cannot be a name. */

@@ -55,7 +55,11 @@ function readDockerfile(file: string): string {
   try {
     const stats = fstatSync(fd);
     if (!stats.isFile()) throw invalidInput('dockerfile', `${file} is no file`, fix);
-    if (stats.size > LONGEST_DOCKERFILE) throw invalidInput('dockerfile', `${file} is far too large to be one`);
+    if (stats.size > LONGEST_DOCKERFILE)
+      throw invalidInput(
+        'dockerfile',
+        `${file} is larger than ${LONGEST_DOCKERFILE / 1024 / 1024} MB, so it is no Dockerfile`,
+      );
     return readFileSync(fd, 'utf8');
   } finally {
     closeSync(fd);

@@ -46,7 +46,7 @@ async function build(
   let id: string | undefined;
   const cancelled = token.onCancellationRequested(() => {
     abort.abort();
-    if (id !== undefined) void connection.call('cancel_operation', { operation_id: id });
+    if (id !== undefined) connection.call('cancel_operation', { operation_id: id }).catch(notCancelled);
   });
   const followed = connection.onEvent(event => {
     if (event.topic === 'operation' && event.operation.operation_id === id)
@@ -74,6 +74,9 @@ async function build(
     followed.dispose();
   }
 }
+
+const notCancelled = (error: Error): void =>
+  void vscode.window.showErrorMessage(`The build could not be cancelled: ${error.message}`);
 
 async function told(operation: OperationResult, tag: string): Promise<string | undefined> {
   const { status, result_image: image, error, hints } = operation;

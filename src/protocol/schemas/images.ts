@@ -90,7 +90,12 @@ export const buildInput = z.strictObject({
   build_args: common.environment.default({}).describe('Values for ARG. They stay readable in the image’s history'),
   no_cache: z.boolean().default(false),
   runtime: common.runtimeName.optional().describe('Where it is built; native builds none yet'),
-  wait: z.boolean().default(true),
+  wait: z.boolean().default(true).describe('false: answers when the build begins; images of FROM are imported before'),
+  confined: z
+    .string()
+    .max(500)
+    .optional()
+    .describe('An agent asks: nothing may use the machine’s own network. How a person allows it, for the refusal'),
 });
 export const buildResult = z.object({
   operation_id: z.string(),

@@ -5,13 +5,14 @@ import { CoppiceError } from '../../protocol/errors.ts';
 import type { StreamName } from '../../protocol/events.ts';
 import { type Rewritten, rewrite } from '../dockerfile/buildPlan.ts';
 import { contextTar, readIgnoreFile } from '../dockerfile/context.ts';
+import { reachOfTriggers, refuseReach } from '../dockerfile/reach.ts';
 import type { BuildEnd, BuildSpec, ImportedImage, RuntimeBuild } from '../runtime.ts';
 import type { BuildCache } from './buildCache.ts';
 import { type BuildEvent, BuildSteps } from './buildSteps.ts';
 import { refuseUnknownSyntax } from './buildSyntax.ts';
 import type { Connection } from './connect/connection.ts';
 import { configOf, type DockerImageData, type Images, imageData, withAlgorithm } from './images.ts';
-import { type Names, operationLabel, parentLabel } from './names.ts';
+import { homeLabel, kindLabel, type Names, operationLabel, parentLabel } from './names.ts';
 import { Spool } from './spool.ts';
 
 export interface BuildPlace {
@@ -27,13 +28,13 @@ export class DockerBuild implements RuntimeBuild {
   readonly ended: Promise<BuildEnd>;
   readonly #spec: BuildSpec;
   readonly #place: BuildPlace;
-  readonly #steps: BuildSteps;
+  /** undefined until the daemon is asked to build. */
+  #steps: BuildSteps | undefined;
   #listener: (stream: StreamName, length: number) => void = () => {};
 
   constructor(spec: BuildSpec, place: BuildPlace) {
     this.#spec = spec;
     this.#place = place;
-    this.#steps = new BuildSteps(spec.plan);
     this.ended = this.#build();
   }
 
@@ -51,7 +52,7 @@ export class DockerBuild implements RuntimeBuild {
     try {
       signal.throwIfAborted();
       const failed = await this.#follow(spool);
-      result = failed ? this.#steps.failure(failed) : await this.#made();
+      result = failed ? this.#steps!.failure(failed) : await this.#made();
     } catch (error) {
       signal.throwIfAborted();
       throw await this.#place.connection.understood(error);
@@ -60,7 +61,7 @@ export class DockerBuild implements RuntimeBuild {
       if (result === undefined || 'error' in result) await this.#takeBack();
       await cache.end().catch(error => log(`docker: what a build left has no name: ${(error as Error).message}`));
     }
-    return { steps: this.#steps.steps, output, result };
+    return { steps: this.#steps?.steps ?? [], output, result };
   }
 
   /** Resolves at the end, with the event that tells of a failure. */
@@ -69,6 +70,13 @@ export class DockerBuild implements RuntimeBuild {
     const daemon = await this.#place.connection.daemon();
     refuseUnknownSyntax(this.#spec.plan, daemon);
     const rewritten = this.#rewritten();
+    const triggers = await this.#triggers();
+    const steps = new BuildSteps(this.#spec.plan, {
+      podman: daemon.podman,
+      own: rewritten.own,
+      triggers: triggers.length,
+    });
+    this.#steps = steps;
     const name = freeName(this.#spec.context);
     const own = new Map([[name, Buffer.from(rewritten.text)], ignoreFile(name, this.#spec, daemon.podman)]);
     const context = Readable.from(this.#context(own), { objectMode: false });
@@ -89,7 +97,7 @@ export class DockerBuild implements RuntimeBuild {
           abortSignal: signal,
         } as object,
       );
-      return await this.#take(answer, spool);
+      return await this.#take(answer, spool, steps);
     } catch (error) {
       // Why the context could not be sent says more than that it was cut off.
       throw broken ?? this.#understood(error, rewritten);
@@ -120,33 +128,33 @@ export class DockerBuild implements RuntimeBuild {
       ignore,
       own,
       sent: total => {
-        if (this.#steps.steps.length === 0) progress('sending the context', total);
+        if (this.#steps?.steps.length === 0) progress('sending the context', total);
       },
     });
   }
 
-  async #take(answer: NodeJS.ReadableStream, spool: Spool): Promise<BuildEvent | undefined> {
+  async #take(answer: NodeJS.ReadableStream, spool: Spool, steps: BuildSteps): Promise<BuildEvent | undefined> {
     let failed: BuildEvent | undefined;
     let rest = '';
     const decoder = new TextDecoder();
     for await (const chunk of answer) {
       const lines = (rest + decoder.decode(chunk as Buffer, { stream: true })).split('\n');
       rest = lines.pop()!;
-      for (const line of lines) failed = (await this.#takeLine(line, spool)) ?? failed;
+      for (const line of lines) failed = (await this.#takeLine(line, spool, steps)) ?? failed;
     }
-    return (await this.#takeLine(rest, spool)) ?? failed;
+    return (await this.#takeLine(rest, spool, steps)) ?? failed;
   }
 
-  async #takeLine(line: string, spool: Spool): Promise<BuildEvent | undefined> {
+  async #takeLine(line: string, spool: Spool, told: BuildSteps): Promise<BuildEvent | undefined> {
     if (line.trim() === '') return undefined;
     const event = JSON.parse(line) as BuildEvent;
-    const before = this.#steps.steps.length;
-    const text = this.#steps.take(event);
+    const before = told.steps.length;
+    const text = told.take(event);
     if (text !== '') {
       await spool.append(Buffer.from(text));
       this.#listener('stdout', spool.length);
     }
-    const { steps, total } = this.#steps;
+    const { steps, total } = told;
     if (steps.length > before)
       this.#spec.progress(`step ${steps.length} of ${total}: ${steps.at(-1)!.command}`, before, total);
     return event.error === undefined ? undefined : event;
@@ -178,18 +186,41 @@ export class DockerBuild implements RuntimeBuild {
 
   /** The daemon stops by itself when nobody listens any more; what it was at must not stay. */
   async #takeBack(): Promise<void> {
-    const { images, names, connection, log } = this.#place;
+    const { images, names, log } = this.#place;
     try {
-      const { container } = this.#steps;
-      if (container !== undefined)
-        await (await connection.daemon()).api
-          .getContainer(container)
-          .remove({ force: true, v: true })
-          .catch(unlessGone);
+      const container = this.#steps?.container;
+      if (container !== undefined) await this.#removeStep(container).catch(unlessGone);
       await images.remove(names.image(this.#spec.uuid));
     } catch (error) {
       log(`docker: what a build left stays until the next start: ${(error as Error).message}`);
     }
+  }
+
+  /** Its number was read out of text, so it goes only where it is one of ours, of a build. */
+  async #removeStep(id: string): Promise<void> {
+    const { connection, names } = this.#place;
+    const container = (await connection.daemon()).api.getContainer(id);
+    const { Labels: labels } = (await container.inspect()).Config;
+    if (labels?.[homeLabel] === names.home && labels[kindLabel] === 'build')
+      await container.remove({ force: true, v: true });
+  }
+
+  /** What the images that it stands on have done when they are built upon. */
+  async #triggers(): Promise<string[]> {
+    const { plan, images: ours } = this.#spec;
+    const { images, names } = this.#place;
+    const bases = plan.stages.flatMap(({ base }) => (typeof base === 'number' ? [] : [base]));
+    const triggers: string[] = [];
+    for (const { name, platform } of bases) {
+      // Of another platform: only the daemon will know which it is.
+      if (platform || name === 'scratch') continue;
+      const image = ours.get(name);
+      triggers.push(...(await images.triggers(image ? names.image(image.uuid) : name)));
+    }
+    const { confined } = this.#spec;
+    const reach = confined === undefined ? undefined : reachOfTriggers(triggers);
+    if (reach) throw refuseReach(reach, confined!);
+    return triggers;
   }
 
   /** What the daemon does not take of the Dockerfile it tells at once, with the number of a line. */

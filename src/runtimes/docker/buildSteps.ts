@@ -2,7 +2,6 @@ import { CoppiceError } from '../../protocol/errors.ts';
 import { type BuildPlan, stepCount } from '../dockerfile/buildPlan.ts';
 import type { Instruction } from '../dockerfile/instructions.ts';
 import type { BuildFailure, BuildStep } from '../runtime.ts';
-import { homeLabel } from './names.ts';
 
 /** What the daemon says while it builds, an object at a time. */
 export interface BuildEvent {
@@ -10,11 +9,10 @@ export interface BuildEvent {
   readonly status?: string;
   readonly error?: string;
   readonly errorDetail?: { readonly code?: number; readonly message?: string };
-  readonly aux?: { readonly ID?: string };
 }
 
-/** Docker: `Step 1/4 : RUN x`. Podman: `[1/2] STEP 1/4: RUN x`. */
-const STEP = /^(?:\[\d+\/\d+\] )?STEP \d+(?:\/\d+)? ?: ([\s\S]*?)\n?$/i;
+const STEP_DOCKER = /^Step (\d+)\/(\d+) : ([\s\S]*[^\n])$/;
+const STEP_PODMAN = /^(?:\[(\d+)\/(\d+)\] )?STEP (\d+)(?:\/(\d+))?: ([\s\S]*)\n$/;
 const CACHED = /^ ?--+> Using cache/;
 /** Of what a daemon does between steps nothing is worth to be read. */
 const NOISE = [
@@ -28,40 +26,67 @@ const NOISE = [
 const LONGEST_TAIL = 4000;
 const MOST_LINES = 12;
 
+/** What a daemon announces of a step. */
+interface Announced {
+  /** Docker counts them all together. */
+  readonly stage: number;
+  readonly stages: number;
+  readonly number: number;
+  readonly total: number;
+  readonly text: string;
+}
+
+export interface StepsOptions {
+  readonly podman: boolean;
+  /** Lines of ours in the Dockerfile, which are nobody's steps. */
+  readonly own: readonly string[];
+  /** How many steps images bring along that do something when they are built upon. */
+  readonly triggers: number;
+}
+
 /** Makes steps and output of a build's events, the same for every daemon. Steps of our own are no part of them. */
 export class BuildSteps {
   readonly steps: BuildStep[] = [];
   readonly total: number;
   /** The container that a step runs in, as long as it does. */
   container: string | undefined;
-  /** The newest image. */
-  image: string | undefined;
   /** As they are written, in the order in which they come. */
   readonly #written: Instruction[];
   readonly #froms: Instruction[];
+  readonly #options: StepsOptions;
+  readonly #most: number;
+  readonly #stages: number;
+  #last: Announced | undefined;
   #hidden = false;
   #lineOpen = false;
+  /** Nothing was said yet in this step, so what comes next is the daemon's own word. */
+  #isFresh = false;
   #tail = '';
 
-  constructor(plan: BuildPlan) {
+  constructor(plan: BuildPlan, options: StepsOptions) {
+    this.#options = options;
     this.total = stepCount(plan);
+    this.#most = this.total + options.triggers;
+    this.#stages = plan.stages.length;
     this.#froms = plan.stages.map(stage => stage.from);
     this.#written = plan.stages.flatMap(stage => stage.instructions);
   }
 
   /** The text that belongs into the output. */
-  take({ stream, aux }: BuildEvent): string {
-    if (aux?.ID !== undefined) this.image = aux.ID;
+  take({ stream }: BuildEvent): string {
     if (stream === undefined) return '';
-    const step = STEP.exec(stream)?.[1];
-    if (step !== undefined) return this.#begin(step, stream.endsWith('\n'));
+    const step = this.#announced(stream);
+    if (step) return this.#begin(step);
     if (this.#lineOpen) {
       this.#lineOpen = false;
       if (stream === '\n') return '';
     }
+    const fresh = this.#isFresh;
+    this.#isFresh = false;
     const running = /^ ---> Running in ([0-9a-f]{12})\n$/.exec(stream)?.[1];
-    if (running !== undefined) this.container = running;
-    if (/^Removing intermediate container/.test(stream)) this.container = undefined;
+    if (running !== undefined && fresh && !this.#options.podman) this.container = running;
+    if (this.container !== undefined && stream === `Removing intermediate container ${this.container}\n`)
+      this.container = undefined;
     if (this.#hidden) return '';
     if (CACHED.test(stream)) return this.#wasCached();
     if (NOISE.some(pattern => pattern.test(stream))) return '';
@@ -71,12 +96,26 @@ export class BuildSteps {
     return text;
   }
 
-  #begin(text: string, whole: boolean): string {
-    this.#lineOpen = !whole;
+  /** Commands may say anything: only the step that is due is one. */
+  #announced(stream: string): Announced | undefined {
+    const step = this.#options.podman ? ofPodman(stream) : ofDocker(stream);
+    if (!step || !isDue(step, this.#last)) return undefined;
+    return this.steps.length < this.#most || this.#isOurs(step.text) ? step : undefined;
+  }
+
+  #isOurs(text: string): boolean {
+    return this.#options.own.includes(text.trim());
+  }
+
+  #begin(step: Announced): string {
+    const { text } = step;
+    this.#last = step;
+    this.#lineOpen = !this.#options.podman;
+    this.#isFresh = true;
     this.container = undefined;
-    this.#hidden = text.includes(homeLabel) || this.#isGlobal(text);
+    this.#hidden = this.#isOurs(text) || this.#isGlobal(text);
     if (this.#hidden) return '';
-    const command = this.#asWritten(text);
+    const command = this.#asWritten(step);
     this.steps.push({ command, cached: false });
     this.#tail = '';
     return `Step ${this.steps.length}/${Math.max(this.total, this.steps.length)}: ${command}\n`;
@@ -88,7 +127,10 @@ export class BuildSteps {
   }
 
   /** As its author wrote it: the daemon was told our own names of images. */
-  #asWritten(text: string): string {
+  #asWritten({ text, stage, stages }: Announced): string {
+    // Podman leaves out stages that nobody needs.
+    if (/^FROM\s/i.test(text) && stages === this.#stages)
+      this.#froms.splice(0, stage - 1 - (stages - this.#froms.length));
     const waiting = /^FROM\s/i.test(text) ? this.#froms : this.#written;
     const at = waiting.findIndex(instruction => isTheSame(instruction, text));
     // What an image does by itself when it is built upon (ONBUILD) is in no file.
@@ -132,6 +174,28 @@ export class BuildSteps {
       }),
     };
   }
+}
+
+function ofDocker(stream: string): Announced | undefined {
+  const [, number, total, text] = STEP_DOCKER.exec(stream) ?? [];
+  return text === undefined ? undefined : { stage: 1, stages: 1, number: Number(number), total: Number(total), text };
+}
+
+function ofPodman(stream: string): Announced | undefined {
+  const [, stage = '1', stages = '1', number, total = '0', text] = STEP_PODMAN.exec(stream) ?? [];
+  return text === undefined
+    ? undefined
+    : { stage: Number(stage), stages: Number(stages), number: Number(number), total: Number(total), text };
+}
+
+/** The next one of those that the daemon said there are, or the first one of a later stage. */
+function isDue(step: Announced, last: Announced | undefined): boolean {
+  if (!last) return step.number === 1;
+  if (step.stages !== last.stages) return false;
+  if (step.stage !== last.stage) return step.stage > last.stage && step.stage <= step.stages && step.number === 1;
+  // Podman learns only by FROM what the image will do by itself.
+  const isCounted = step.total === last.total || (last.number === 1 && step.total > last.total);
+  return isCounted && step.number === last.number + 1 && (step.total === 0 || step.number <= step.total);
 }
 
 /** But for the names of images, which were exchanged. */

@@ -83,6 +83,17 @@ export class Images {
     }
   }
 
+  /** What it has done when it is built upon. Podman tells that only in its history, with what is long done. */
+  async triggers(name: string): Promise<readonly string[]> {
+    const image = await this.find(name);
+    if (!image) return [];
+    const { api, podman } = await this.#connection.daemon();
+    const own = (image.Config.OnBuild as string[] | null | undefined) ?? [];
+    if (!podman || own.length > 0) return own;
+    const history = (await api.getImage(image.Id).history()) as { readonly CreatedBy?: string }[];
+    return history.map(({ CreatedBy = '' }) => ON_BUILD.exec(CreatedBy)?.[1]).filter(text => text !== undefined);
+  }
+
   async describe(image: string): Promise<MadeImage & { readonly size: number }> {
     const { api } = await this.#connection.daemon();
     const [info, history] = await Promise.all([
@@ -292,6 +303,9 @@ function cleanConfig(
     ],
   };
 }
+
+/** `/bin/sh -c #(nop) ONBUILD RUN x` */
+const ON_BUILD = /\bONBUILD\s+(.*)$/s;
 
 /**
  * The same as lines of a Dockerfile, which is all that Podman takes; `only` of these variables. What is empty is said too, or

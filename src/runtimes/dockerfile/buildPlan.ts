@@ -1,6 +1,6 @@
 import { type CoppiceError, invalidInput } from '../../protocol/errors.ts';
 import { continued, type Instruction, type Instructions, readInstructions } from './instructions.ts';
-import { expanded, words } from './variables.ts';
+import { expanded, TooLongError, words } from './variables.ts';
 
 /** An image that a Dockerfile takes from elsewhere: what it stands on, or what it copies from. */
 export interface OutsideImage {
@@ -15,6 +15,8 @@ export interface OutsideImage {
 interface Stage {
   readonly from: Instruction;
   readonly name: string | undefined;
+  /** What it begins with, variables filled in. */
+  readonly image: string;
   /** A stage before it, or an image from elsewhere. */
   readonly base: number | OutsideImage;
   readonly instructions: readonly Instruction[];
@@ -35,6 +37,11 @@ export interface PlanOptions {
   readonly args: Readonly<Record<string, string>>;
 }
 
+/** Every stage may be looked for among all those before it. */
+const mostStages = 1000;
+/** Of all arguments before the first FROM together. */
+const mostGlobals = 1024 * 1024;
+
 /** What is to be built and on which images. A Dockerfile that cannot be one is refused, naming its line. */
 export function planBuild(text: string, { target, args }: PlanOptions): BuildPlan {
   const file = readInstructions(text);
@@ -51,7 +58,7 @@ export function planBuild(text: string, { target, args }: PlanOptions): BuildPla
   // What comes after the target is nobody's business, as long as nobody builds it.
   const wanted = written.slice(0, last + 1);
   const stages = wanted.map(
-    (stage, index): Stage => ({ ...stage, base: baseOf(stage, wanted.slice(0, index), globals, file) }),
+    (stage, index): Stage => ({ ...stage, ...startOf(stage, wanted.slice(0, index), globals, file) }),
   );
   let base = stages[last]!.base;
   while (typeof base === 'number') base = stages[base]!.base;
@@ -60,7 +67,6 @@ export function planBuild(text: string, { target, args }: PlanOptions): BuildPla
 
 /** A stage as it is written, before anything is filled in. */
 interface WrittenStage extends Omit<Stage, 'base'> {
-  readonly image: string;
   readonly instructions: Instruction[];
 }
 
@@ -70,28 +76,52 @@ function cutUp(
 ): { readonly globals: ReadonlyMap<string, string>; readonly written: readonly WrittenStage[] } {
   const globals = new Map<string, string>();
   const written: WrittenStage[] = [];
+  let size = 0;
   for (const instruction of file.all) {
     const stage = written.at(-1);
     if (instruction.keyword === 'FROM') written.push({ from: instruction, ...readFrom(instruction), instructions: [] });
     else if (stage) stage.instructions.push(instruction);
     else if (instruction.keyword !== 'ARG') throw broken(instruction, `${instruction.keyword} stands before any FROM`);
-    else for (const word of words(instruction.text)) setGlobal(word, globals, given, file.escapeCharacter);
+    else for (const word of words(instruction.text)) size += setGlobal(word, globals, given, instruction, file);
+    if (size > mostGlobals) throw broken(instruction, 'the arguments before the first FROM are longer than 1 MB');
+    if (written.length > mostStages) throw broken(instruction, `a Dockerfile has at most ${mostStages} stages`);
+    refuseOurLabels(instruction);
   }
   if (written.length === 0) throw invalidInput('dockerfile', 'it has no FROM');
   return { globals, written };
 }
 
+/** Answers the length of what was set. */
 function setGlobal(
   word: string,
   globals: Map<string, string>,
   given: PlanOptions['args'],
-  escapeCharacter: string,
-): void {
+  instruction: Instruction,
+  file: Instructions,
+): number {
   const [, name = word, own] = /^([^=]+)=(.*)$/s.exec(word) ?? [];
-  const set = Object.hasOwn(given, name)
-    ? given[name]
-    : own && expanded(own, other => globals.get(other), escapeCharacter);
+  const set = Object.hasOwn(given, name) ? given[name] : own && filledIn(own, globals, instruction, file);
   if (set !== undefined) globals.set(name, set);
+  return set?.length ?? 0;
+}
+
+function filledIn(
+  text: string,
+  globals: ReadonlyMap<string, string>,
+  instruction: Instruction,
+  { escapeCharacter }: Instructions,
+): string {
+  try {
+    return expanded(text, name => globals.get(name), escapeCharacter);
+  } catch (error) {
+    throw error instanceof TooLongError ? broken(instruction, error.message) : error;
+  }
+}
+
+/** What a build leaves is found by them. */
+function refuseOurLabels(instruction: Instruction): void {
+  const isOurs = instruction.keyword === 'LABEL' && words(instruction.text).some(word => /^coppice\./i.test(word));
+  if (isOurs) throw broken(instruction, 'labels that begin with coppice. are Coppice’s own', 'Name it otherwise.');
 }
 
 function readFrom(from: Instruction): Pick<WrittenStage, 'name' | 'image'> {
@@ -102,18 +132,18 @@ function readFrom(from: Instruction): Pick<WrittenStage, 'name' | 'image'> {
   return { image, name };
 }
 
-function baseOf(
+function startOf(
   { from, image }: WrittenStage,
   before: readonly WrittenStage[],
   globals: ReadonlyMap<string, string>,
-  { escapeCharacter }: Instructions,
-): Stage['base'] {
-  const wanted = expanded(image, name => globals.get(name), escapeCharacter);
+  file: Instructions,
+): Pick<Stage, 'base' | 'image'> {
+  const wanted = filledIn(image, globals, from, file);
   if (wanted === '')
     throw broken(from, `FROM ${image} names no image, since a variable has no value`, 'Give it as a build argument.');
   const stage = stageNamed(before, wanted);
   const platform = from.flags.some(flag => flag.startsWith('--platform'));
-  return stage >= 0 ? stage : { name: wanted, line: from.first + 1, platform };
+  return { image: wanted, base: stage >= 0 ? stage : { name: wanted, line: from.first + 1, platform } };
 }
 
 /** By its name, whose case does not matter, the latest first; a target also by its number. */
@@ -153,6 +183,8 @@ export interface Rewriting {
 
 export interface Rewritten {
   readonly text: string;
+  /** Its lines that are in no Dockerfile of anybody's. */
+  readonly own: readonly string[];
   /** The line that a line of the text stands for, both from 1. */
   readonly origin: (line: number) => number;
 }
@@ -170,44 +202,48 @@ export function rewrite({ file, stages }: BuildPlan, { images, labels, resultLab
   };
   const end = stages.at(-1)!.instructions.at(-1)?.last ?? stages.at(-1)!.from.last;
   const byLine = new Map(file.all.map(instruction => [instruction.first, instruction]));
+  const stageOf = new Map(
+    stages.flatMap(({ from, instructions }, index) => [from, ...instructions].map(each => [each, index] as const)),
+  );
+  const own = [labelLine(labels), labelLine(resultLabels)];
   for (let at = 0; at <= end; at++) {
     const instruction = byLine.get(at);
-    const exchanged = instruction && exchange(file, stages, instruction, images);
+    const exchanged = instruction && exchange(file, stages, stageOf.get(instruction), instruction, images);
     if (!instruction || exchanged === undefined) {
       put(file.lines[at]!, at);
       continue;
     }
     for (const line of exchanged) put(line, at);
     at = instruction.last;
-    if (instruction.keyword === 'FROM') put(labelLine(labels), at);
+    if (instruction.keyword === 'FROM') put(own[0]!, at);
   }
   // A last line that would go on takes nothing of ours along.
   const [finished, goesOn] = continued(lines.at(-1)!, file.escapeCharacter);
   if (goesOn) lines[lines.length - 1] = finished;
-  put(labelLine(resultLabels), end);
-  return { text: `${lines.join('\n')}\n`, origin: line => (origins[line - 1] ?? end) + 1 };
+  put(own[1]!, end);
+  return { text: `${lines.join('\n')}\n`, own, origin: line => (origins[line - 1] ?? end) + 1 };
 }
 
 /** undefined: it stays as it is written. */
 function exchange(
   { lines }: Instructions,
   stages: readonly Stage[],
+  at: number | undefined,
   instruction: Instruction,
   images: Rewriting['images'],
 ): string[] | undefined {
-  const own = lines.slice(instruction.first, instruction.last + 1);
-  const stage = stages.find(({ from }) => from === instruction);
-  if (stage) {
-    const name = typeof stage.base === 'number' ? undefined : images.get(stage.base.name);
-    if (name === undefined) return own;
+  const stage = stages[at ?? stages.length];
+  if (stage?.from === instruction) {
+    // Filled in here, so that the daemon takes the very image that was looked at.
+    const name = typeof stage.base === 'number' ? stage.image : (images.get(stage.base.name) ?? stage.base.name);
     return [['FROM', ...instruction.flags, name, ...(stage.name === undefined ? [] : ['AS', stage.name])].join(' ')];
   }
   const from = copiedFrom(instruction);
-  const index = stages.findIndex(({ instructions }) => instructions.includes(instruction));
-  if (from === undefined || stageNamed(stages.slice(0, index), from) >= 0) return undefined;
+  if (from === undefined || stageNamed(stages.slice(0, at), from) >= 0) return undefined;
   const name = images.get(from);
   if (name === undefined) return undefined;
-  return own
+  return lines
+    .slice(instruction.first, instruction.last + 1)
     .join('\n')
     .replace(`--from=${from}`, () => `--from=${name}`)
     .split('\n');

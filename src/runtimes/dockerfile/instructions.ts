@@ -28,10 +28,11 @@ export function readInstructions(source: string): Instructions {
   const lines = source.replace(/^\uFEFF/, '').split(/\r?\n/);
   const escapeCharacter = escapeOf(lines);
   const all: Instruction[] = [];
+  const ends = new HeredocEnds(lines);
   for (let at = 0; at < lines.length; at++) {
     if (isSkipped(lines[at]!)) continue;
     const { text, last } = joined(lines, at, escapeCharacter);
-    const instruction = withHeredoc(lines, read(text, at, last));
+    const instruction = withHeredoc(ends, read(text, at, last));
     all.push(instruction);
     at = instruction.last;
   }
@@ -63,8 +64,10 @@ function joined(lines: readonly string[], first: number, escapeCharacter: string
 }
 
 export function continued(line: string, escapeCharacter: string): readonly [line: string, goesOn: boolean] {
-  const bare = line.trimEnd();
-  return bare.endsWith(escapeCharacter) ? [bare.slice(0, -1), true] : [line, false];
+  // Nothing else may follow: what the daemon takes for the next instruction must not be hidden in this one.
+  let end = line.length;
+  while (end > 0 && (line[end - 1] === ' ' || line[end - 1] === '\t')) end--;
+  return line[end - 1] === escapeCharacter ? [line.slice(0, end - 1), true] : [line, false];
 }
 
 function read(text: string, first: number, last: number): Instruction {
@@ -81,16 +84,54 @@ function read(text: string, first: number, last: number): Instruction {
 const leadingFlag = (text: string): string | undefined => /^--[A-Za-z][\w-]*(?:=\S*)?(?=\s|$)/.exec(text)?.[0];
 
 /** The lines up to each here-document's end belong to the instruction. */
-function withHeredoc(lines: readonly string[], instruction: Instruction): Instruction {
+function withHeredoc(ends: HeredocEnds, instruction: Instruction): Instruction {
   if (!TAKES_HEREDOC.has(instruction.keyword)) return instruction;
   let last = instruction.last;
   let heredoc = false;
   for (const [, dash, , word] of instruction.text.matchAll(HEREDOC)) {
-    const end = lines.findIndex((line, at) => at > last && (dash === '-' ? line.replace(/^\t+/, '') : line) === word);
+    const end = ends.after(last, word!, dash === '-');
     // Without its end it is no here-document: a shell's `<<` in a file of the old kind.
-    if (end < 0) continue;
+    if (end === undefined) continue;
     last = end;
     heredoc = true;
   }
   return { ...instruction, last, heredoc };
+}
+
+/** Where each line of a file that could end a here-document is. It is only ever asked further down, so each is passed once. */
+class HeredocEnds {
+  readonly #lines: readonly string[];
+  #whole: Map<string, number[]> | undefined;
+  #indented: Map<string, number[]> | undefined;
+
+  constructor(lines: readonly string[]) {
+    this.#lines = lines;
+  }
+
+  after(line: number, word: string, indented: boolean): number | undefined {
+    const places = (indented ? this.#byBareLine() : this.#byLine()).get(word);
+    while (places?.length && places.at(-1)! <= line) places.pop();
+    return places?.at(-1);
+  }
+
+  #byLine(): Map<string, number[]> {
+    this.#whole ??= backwards(this.#lines);
+    return this.#whole;
+  }
+
+  #byBareLine(): Map<string, number[]> {
+    this.#indented ??= backwards(this.#lines.map(line => line.replace(/^\t+/, '')));
+    return this.#indented;
+  }
+}
+
+/** The numbers of equal lines, the last first. */
+function backwards(lines: readonly string[]): Map<string, number[]> {
+  const places = new Map<string, number[]>();
+  for (let at = lines.length - 1; at >= 0; at--) {
+    const same = places.get(lines[at]!);
+    if (same) same.push(at);
+    else places.set(lines[at]!, [at]);
+  }
+  return places;
 }

@@ -51,6 +51,28 @@ describe('a Dockerfile', () => {
     refused(['FROM a AS one'], /has no stage 7/, '7');
   });
 
+  it('that grows without end is refused, naming the line', () => {
+    const doubled = Array.from({ length: 28 }, (_, at) => `ARG A${at + 1}=${$}A${at}${$}A${at}`);
+    refused(['ARG A0=xxxxxxxxxx', ...doubled, `FROM ${$}A28`], /line 13: .* longer than 32 KB/);
+    const long = Array.from({ length: 40 }, (_, at) => `ARG B${at}=${$}A`);
+    refused([`ARG A=${'x'.repeat(32_000)}`, ...long, 'FROM x'], /longer than 1 MB/);
+    refused(Array(1001).fill('FROM x'), /line 1001: .* at most 1000 stages/);
+  });
+
+  it('does not claim labels of ours', () => {
+    for (const label of ['coppice.home=x', 'a=b "coppice.kind"="x"'])
+      refused(['FROM a', `LABEL ${label}`], /line 2: labels that begin with coppice\./);
+    plan(['FROM a', 'LABEL my.coppice.home=x', 'RUN echo coppice.home']);
+  });
+
+  it('is read in linear time, whatever its here-documents', { timeout: 10_000 }, () => {
+    const began = performance.now();
+    const text = Array(20_000).fill('RUN x <<A <<B <<C');
+    plan(['FROM a', ...text, ...Array(200_000).fill('RUN')]);
+    plan(['FROM a', ...text, ...Array(100_000).fill('A'), 'B', 'C']);
+    assert.ok(performance.now() - began < 5000);
+  });
+
   it('is cut up as Docker does it: continued lines, comments and empty lines in them, escapes, here-documents', () => {
     const { file } = plan([
       '# escape=`',
@@ -92,7 +114,7 @@ describe('a Dockerfile', () => {
       ['tag:mine', 'local:1'],
       ['branch:x', 'local:2'],
     ]);
-    const { text, origin } = rewrite(built, { images, labels: { l: '1' }, resultLabels: { 'a"b': `${$}c` } });
+    const { text, origin, own } = rewrite(built, { images, labels: { l: '1' }, resultLabels: { 'a"b': `${$}c` } });
     assert.deepEqual(text.split('\n'), [
       'FROM local:1 AS one',
       'LABEL "l"="1"',
@@ -104,6 +126,7 @@ describe('a Dockerfile', () => {
       'LABEL "a\\"b"="$c"',
       '',
     ]);
+    assert.deepEqual(own, ['LABEL "l"="1"', 'LABEL "a\\"b"="$c"']);
     assert.deepEqual([1, 2, 3, 4, 5, 6, 7].map(origin), [1, 2, 3, 4, 4, 5, 6]);
     const first = rewrite(plan(['FROM a AS one', 'RUN x', '', 'FROM b', 'RUN y'], 'one'), {
       images,

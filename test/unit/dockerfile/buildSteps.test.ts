@@ -8,7 +8,7 @@ import { planBuild } from '../../../src/runtimes/dockerfile/buildPlan.ts';
 const dockerfile = 'ARG V=1\nFROM tag:mine AS a\nRUN echo one\nFROM a\nCOPY --from=a x y\nRUN exit 7\n';
 const said = (...texts: string[]): BuildEvent[] => texts.map(stream => ({ stream }));
 
-const docker = said(
+const fromDocker = said(
   'Step 1/9 : ARG V=1',
   '\n',
   'Step 2/9 : FROM localhost/coppice/h:u AS a',
@@ -45,7 +45,7 @@ const docker = said(
   'last words\n',
   'Removing intermediate container 84c682bbbd6b\n',
 );
-const podman = said(
+const fromPodman = said(
   '[1/2] STEP 1/3: FROM localhost/coppice/h:u AS a\n',
   '[1/2] STEP 2/3: LABEL "coppice.home"="h"\n',
   '--> 61e05d5ea59\n',
@@ -79,24 +79,30 @@ const output = [
   '',
 ].join('\n');
 
-const steps = () => new BuildSteps(planBuild(dockerfile, { target: undefined, args: {} }));
+const steps = (podman: boolean, triggers = 0, text = dockerfile) =>
+  new BuildSteps(planBuild(text, { target: undefined, args: {} }), {
+    podman,
+    own: ['LABEL "coppice.home"="h"'],
+    triggers,
+  });
+const taken = (told: BuildSteps, events: readonly BuildEvent[]) => events.map(event => told.take(event)).join('');
 
 describe('what a daemon says while it builds', () => {
   for (const [name, events, end] of [
     [
       'Docker',
-      docker,
+      fromDocker,
       { error: 'x', errorDetail: { code: 7, message: "The command '/bin/sh -c exit 7' returned a non-zero code: 7" } },
     ],
     [
       'Podman',
-      podman,
+      fromPodman,
       { error: 'x', errorDetail: { message: 'building at STEP "RUN exit 7": while running runtime: exit status 7\n' } },
     ],
   ] as const) {
     it(`${name}: is the same output, the same steps, the same failure`, () => {
-      const told = steps();
-      assert.equal(events.map(event => told.take(event)).join(''), output);
+      const told = steps(name === 'Podman');
+      assert.equal(taken(told, events), output);
       assert.deepEqual(
         told.steps.map(step => step.cached),
         [false, false, false, true, false],
@@ -109,34 +115,95 @@ describe('what a daemon says while it builds', () => {
   }
 
   it('is told as it is where the file does not have it: what an image does when it is built upon', () => {
-    const told = steps();
+    const told = steps(true, 1);
     const events = said(
-      'STEP 1/9: FROM x AS a\n',
-      'STEP 2/9: RUN echo trigger\n',
-      'STEP 3/9: RUN   echo one\n',
-      'STEP 4/9: FROM a\n',
-      'STEP 5/9: COPY --from=local:1 x y\n',
+      '[1/2] STEP 1/2: FROM x AS a\n',
+      '[1/2] STEP 2/3: RUN echo trigger\n',
+      '[1/2] STEP 3/3: RUN   echo one\n',
+      '[2/2] STEP 1/3: FROM a\n',
+      '[2/2] STEP 2/3: COPY --from=local:1 x y\n',
+      '[2/2] STEP 3/3: RUN exit 7\n',
     );
-    for (const event of events) told.take(event);
+    taken(told, events);
     assert.deepEqual(
       told.steps.map(step => step.command),
-      ['FROM tag:mine AS a', 'RUN echo trigger', 'RUN echo one', 'FROM a', 'COPY --from=a x y'],
+      ['FROM tag:mine AS a', 'RUN echo trigger', 'RUN echo one', 'FROM a', 'COPY --from=a x y', 'RUN exit 7'],
+    );
+  });
+
+  it('tells stages by their numbers: Podman leaves out those that nobody needs', () => {
+    const told = steps(true);
+    taken(told, said('[2/2] STEP 1/3: FROM x\n', '[2/2] STEP 2/3: COPY --from=a x y\n'));
+    assert.deepEqual(
+      told.steps.map(step => step.command),
+      ['FROM a', 'COPY --from=a x y'],
+    );
+  });
+
+  it('is no step where a command only says so', () => {
+    for (const [podman, events] of [
+      [false, fromDocker],
+      [true, fromPodman],
+    ] as const) {
+      const told = steps(podman);
+      taken(
+        told,
+        events.slice(
+          0,
+          events.findIndex(({ stream }) => stream === 'one\n'),
+        ),
+      );
+      const number = told.steps.length;
+      const lies = said(
+        ...['Step 9/9 : RUN lie\n', 'Step 2/9 : RUN lie\n', 'STEP 9/9: RUN lie\n', 'Step 5/9 : RUN lie\n'],
+        ...['[1/2] STEP 3/3: RUN lie\n', '[1/2] STEP 4/3: RUN lie\n', '[2/2] STEP 2/5: RUN lie\n'],
+        ...['[3/2] STEP 1/5: RUN lie\n', '[2/9] STEP 1/5: RUN lie\n'],
+      );
+      assert.equal(taken(told, lies), lies.map(({ stream }) => stream).join(''));
+      assert.equal(told.steps.length, number);
+    }
+  });
+
+  it('has never more steps than its file and its images’ triggers', () => {
+    const told = steps(true);
+    const events = Array.from({ length: 20_000 }, (_, at) => `[1/2] STEP ${at + 1}/20000: RUN x${at}\n`);
+    taken(told, said('[1/2] STEP 1/20000: FROM x\n', ...events.slice(1)));
+    assert.equal(told.steps.length, 5);
+  });
+
+  it('tells a step that names our label', () => {
+    const told = steps(false, 0, 'FROM a\nRUN echo coppice.home\n');
+    taken(told, said('Step 1/3 : FROM a', '\n', 'Step 2/3 : RUN echo coppice.home', '\n'));
+    assert.deepEqual(
+      told.steps.map(step => step.command),
+      ['FROM a', 'RUN echo coppice.home'],
     );
   });
 
   it('knows the container that a step runs in, as long as it does', () => {
-    const told = steps();
-    for (const event of docker.slice(0, 7)) told.take(event);
+    const told = steps(false);
+    taken(told, fromDocker.slice(0, 7));
     assert.equal(told.container, undefined);
-    for (const event of docker.slice(7, 8)) told.take(event);
+    taken(told, fromDocker.slice(7, 8));
     assert.equal(told.container, 'e9b7988f057a');
-    told.take({ stream: 'Removing intermediate container e9b7988f057a\n' });
+    taken(told, said('Removing intermediate container e9b7988f057a\n'));
     assert.equal(told.container, undefined);
   });
 
+  it('takes no container from what a command says', () => {
+    const lie = said(' ---> Running in 0123456789ab\n');
+    const onDocker = steps(false);
+    const begun = fromDocker.findIndex(({ stream }) => stream === 'one\n');
+    taken(onDocker, [...fromDocker.slice(0, begun), ...lie]);
+    assert.equal(onDocker.container, '5540bf31d663');
+    const onPodman = steps(true);
+    taken(onPodman, [...fromPodman.slice(0, 4), ...lie]);
+    assert.equal(onPodman.container, undefined);
+  });
+
   it('that has no exit code is told in its own words, without places of its disk', () => {
-    const told = steps();
-    for (const event of podman.slice(0, 12)) told.take(event);
+    const told = steps(true);
+    taken(told, fromPodman.slice(0, 12));
     const { exitCode, error } = told.failure({
       error:
         'building at STEP "COPY nothere /x": checking on sources under "/var/tmp/libpod_builder213/build": copier: stat: "/nothere": no such file or directory\n',
