@@ -52,7 +52,7 @@ class DownloadWork {
 
   async folder(turns: number): Promise<Row> {
     const ours = 'coppice download';
-    const unpacked = 'docker getArchive, API, unpacked by tar';
+    const thrownAway = 'docker getArchive, API, thrown away';
     const contenders: Contender[] = [
       { name: ours, kind: 'ours', isolation: OUT, once: () => this.#ours('/srv/tree') },
       {
@@ -62,8 +62,8 @@ class DownloadWork {
         once: () =>
           this.#into(to => this.#arena.spawner.run(['cp', '-a', path.join(this.#folder, 'rootfs/srv/tree'), to])),
       },
-      this.#archive(unpacked, '/srv/tree', true),
-      this.#archive('docker getArchive, API, thrown away', '/srv/tree', false),
+      this.#archive('docker getArchive, API, unpacked by tar', '/srv/tree', true),
+      this.#archive(thrownAway, '/srv/tree', false),
       this.#copy('/srv/tree'),
     ];
     return {
@@ -71,8 +71,8 @@ class DownloadWork {
       title: `download ${FILES.toLocaleString('en')} files`,
       unit: 'ms',
       lines: await measure(contenders, turns, 1),
-      goals: [{ line: ours, times: 1, betterThan: unpacked }],
-      notes: ['an archive that is thrown away leaves out half of the work'],
+      goals: [{ line: ours, times: 1, betterThan: thrownAway }],
+      notes: ['an archive that is thrown away leaves out half of the work; the goal is as good as that'],
     };
   }
 
