@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { removeTree } from '../../scripts/removeTree.mjs';
 
+// Every folder, home and daemon in use has one of its own.
+process.setMaxListeners(0);
+
 /** A folder of a test's own; its name is short because sockets' paths must be. */
 export class TemporaryFolder implements Disposable {
   readonly path = mkdtempSync(path.join(tmpdir(), 'coppice-'));
