@@ -264,7 +264,7 @@ export const settings = {
     schema: { type: 'boolean' },
     scope: 'machine',
     description:
-      'Let agents run commands with network `host`, which reaches the services of this machine. Counts for language model tools and the MCP server.',
+      'Let agents run commands with network `host`, and builds fetch by it, which reaches the services of this machine. Counts for language model tools and the MCP server.',
   },
 } as const satisfies Record<`coppice.${string}`, SettingText>;
 

@@ -33,7 +33,7 @@ export const mcp = defineCommand({
   options: {
     tools: { value: 'SET', help: 'core: what agents need most (default); all: every verb', completes: SETS },
     allow: { value: 'FOLDER', multiple: true, help: 'Let the agent read and write here too', completes: 'folder' },
-    'allow-host-network': { help: 'Let the agent run with --network host' },
+    'allow-host-network': { help: 'Let the agent run with --network host, and builds fetch by it' },
     http: { help: 'Serve by HTTP on loopback instead' },
     port: { value: 'N', help: 'Port for --http (default: a free one)' },
     'new-token': { help: 'Make a new token for --http; the old one is worth nothing then' },

@@ -12,6 +12,7 @@ import type { Job, Operations, Outcome } from '../operations/operations.ts';
 import type { Runtimes } from '../runtimes.ts';
 import type { Spools } from '../store/spools.ts';
 import { type BuildSource, readBuildSource } from './buildSource.ts';
+import { imageOperation } from './imageOperation.ts';
 import type { HeldImage } from './imageRemoval.ts';
 import { type ImageRecord, type ImageStore, toRuntimeImage } from './imageStore.ts';
 import type { ImportImage } from './importImage.ts';
@@ -61,17 +62,11 @@ export class Build {
     const { base } = source.plan;
     const prepared = { request, call, runtime, source, ours, parent: base && ours.get(base.name) };
     const record = operations.start(
-      {
-        kind: 'build',
-        title: source.title,
-        image: prepared.parent?.uuid ?? null,
-        input: recordedInput(request),
-        disposable: false,
-        directoryStateId: null,
-        runtime: runtime.name,
-        client: call.client.kind,
-        hints: [],
-      },
+      imageOperation(
+        { kind: 'build', title: source.title, image: prepared.parent?.uuid ?? null, input: recordedInput(request) },
+        runtime,
+        call,
+      ),
       call.client.id,
       job => this.#build(prepared, job),
     );

@@ -10,6 +10,7 @@ import type { ImageSource, ImportedImage, Runtime } from '../../runtimes/runtime
 import type { Call } from '../call.ts';
 import type { Job, Operations, Outcome } from '../operations/operations.ts';
 import type { Runtimes } from '../runtimes.ts';
+import { imageOperation } from './imageOperation.ts';
 import type { HeldImage } from './imageRemoval.ts';
 import type { ImageRecord, ImageStore } from './imageStore.ts';
 import { ImportProgress } from './importProgress.ts';
@@ -249,17 +250,11 @@ export class ImportImage {
   #start(found: Found): string {
     const { source, runtime, request, call } = found;
     const record = this.#operations.start(
-      {
-        kind: 'import_image',
-        title: `import ${source.text}`,
-        image: null,
-        input: { ...request },
-        disposable: false,
-        directoryStateId: null,
-        runtime: runtime.name,
-        client: call.client.kind,
-        hints: [],
-      },
+      imageOperation(
+        { kind: 'import_image', title: `import ${source.text}`, image: null, input: { ...request } },
+        runtime,
+        call,
+      ),
       call.client.id,
       job => this.#import(found, job),
     );

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { z } from 'zod';
 import { Fence } from '../../../src/fence/fence.ts';
+import { fencedInput } from '../../../src/fence/fencedInput.ts';
 import { withHostPaths } from '../../../src/fence/hostPaths.ts';
 import { CoppiceError } from '../../../src/protocol/errors.ts';
 import { type VerbName, verbSchemas } from '../../../src/protocol/verbs.ts';
@@ -106,6 +107,18 @@ describe('the fence around an agent', () => {
     symlinkSync('../../outside/secret', path.join(context, 'Dockerfile'));
     assert.throws(() => built({}), /dockerfile: .* outside/);
     rmSync(path.join(context, 'Dockerfile'));
+  });
+
+  it('confines a build to its own network, whatever the agent says, unless a person allowed more', async () => {
+    const given = { context: root, confined: 'never mind' };
+    for (const [allowHostNetwork, confined] of [
+      [false, 'Ask.'],
+      [true, undefined],
+    ] as const) {
+      const limits = { fence, allowHostNetwork, howToAllowNetwork: 'Ask.' };
+      const input = await fencedInput('build', given, limits, () => assert.fail('nothing is applied'));
+      assert.equal(input.confined, confined);
+    }
   });
 
   it('knows every field of every verb that names a place of this machine', () => {
